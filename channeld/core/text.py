@@ -1,0 +1,32 @@
+"""Cleaning of text that a sender controls, before Claude sees it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+# Everything that a reader might take for nothing between "<" and "channel": white space, zero-width and
+# direction-override characters.
+_BLANK: Final = r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
+_TAG: Final = re.compile(rf"<({_BLANK}/?{_BLANK}channel)", re.IGNORECASE)
+_NAME_FORBIDDEN: Final = frozenset('<>[];"')
+NAME_LIMIT: Final = 120
+"""Characters of a name or title that Claude is shown."""
+
+
+def defuse(content: str) -> str:
+    """Return content in which no ``<channel`` or ``</channel`` can be read as a tag: ``<`` becomes ``‹``."""
+    return _TAG.sub(r"‹\1", content) if "<" in content else content
+
+
+def clean_name(name: str) -> str:
+    """Return a name fit for a tag's attribute: one line, no brackets, no control or format characters."""
+    kept = (" " if c.isspace() else c for c in name if c not in _NAME_FORBIDDEN)
+    visible = "".join(c for c in kept if c == " " or unicodedata.category(c)[0] != "C")
+    return " ".join(visible.split())[:NAME_LIMIT]
+
+
+def clean_meta(meta: dict[str, str]) -> dict[str, str]:
+    """Return event meta whose values are all clean; keys are ours and must be ``[a-z_]+``."""
+    return {key: cleaned for key, value in meta.items() if (cleaned := clean_name(value))}

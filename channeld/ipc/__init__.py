@@ -1,0 +1,1 @@
+"""Framing and message types shared by the daemon, its workers and the command line."""

@@ -1,0 +1,29 @@
+"""What the command line and the daemon say to each other: one request and one answer, a line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class ControlRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A command for the daemon."""
+
+    command: str
+    args: dict[str, Any] = {}
+
+
+class ControlError(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Why a command was not carried out."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class ControlReply(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The answer: data, or an error."""
+
+    data: Any = None
+    error: ControlError | None = None

@@ -1,0 +1,260 @@
+"""What the daemon and a worker say to each other: one JSON object a line, told apart by ``type``.
+
+A worker speaks first (``Hello``), the daemon answers (``Welcome``), the worker connects to its platform and says
+``Ready``. From then on the worker offers what it receives and carries out what it is told to send. Numbers named
+``ref`` are chosen by whoever asks and come back with the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+PROTOCOL: Final = 1
+MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
+
+
+class Message(msgspec.Struct, tag=lambda name: "".join("_" + c.lower() if c.isupper() else c for c in name)[1:],
+              omit_defaults=True, kw_only=True):
+    """Base of everything on the worker socket. Unknown fields are ignored: fields are only ever added."""
+
+
+# -- shared parts ------------------------------------------------------------------------------------------------
+
+
+class Attachment(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A file of a message."""
+
+    name: str  # as the sender called it, for display only
+    path: str | None = None  # absolute, in the inbox (received) or the spool (to be sent); None: not fetched yet
+    mime: str = "application/octet-stream"  # sniffed, not what the sender claimed
+    size: int = 0  # bytes
+    token: str | None = None  # the platform's own handle for fetching it, opaque to the daemon
+
+
+class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One event of a platform, translated. Every text in it is the sender's and hostile."""
+
+    event_key: str  # the kind plus the platform's own id: unique per worker for ever
+    chat: str
+    message_id: str
+    sender_id: str
+    sender: str  # display name
+    text: str
+    sent_at: float  # unix time, seconds
+    kind: str = "message"  # message | edited | reaction | button | webhook
+    chat_title: str | None = None
+    thread: str | None = None
+    reply_to_id: str | None = None
+    reply_to_user: str | None = None
+    reply_to_text: str | None = None
+    forwarded_from: str | None = None
+    attachments: list[Attachment] = []
+
+
+class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a worker's platform can do. A tool that is not among them is refused with the platform's name."""
+
+    tools: list[str] = []  # of: reply edit_message react download_attachment
+    max_text: int = 4000  # characters of one reply before the daemon refuses it
+    max_file_bytes: int = 50 * 1024 * 1024
+    buttons: bool = False
+    idempotent: bool = False  # a repeated send with the same id cannot double a message
+    receipts: bool = False  # wants ``Receipt`` for every state change of its chats' messages
+    presence: bool = False  # wants ``Presence``
+
+
+class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One message of a chat as the store knows it, of either direction."""
+
+    seq: int  # order over both directions; only for sorting and paging
+    id: str  # the platform's message id; of a reply not sent yet, ``out-<seq>``
+    direction: str  # in | out
+    chat: str
+    text: str
+    ts: float  # unix time, seconds
+    state: str
+    user: str = ""
+    reply_to: str | None = None
+    attachments: list[Attachment] = []
+    edited: bool = False
+    reactions: list[str] = []
+    error: str | None = None
+
+
+# -- worker to daemon --------------------------------------------------------------------------------------------
+
+
+class Hello(Message):
+    """The first frame of a worker."""
+
+    protocol: int
+    worker: str
+    platform: str
+    version: str
+    capabilities: Capabilities
+
+
+class Ready(Message):
+    """The worker is connected to its platform. ``account`` is what a person would call it: a bot's name, a URL."""
+
+    account: str
+
+
+class Beat(Message):
+    """The worker's loop turns."""
+
+
+class Trouble(Message):
+    """Something is wrong on the platform's side; an empty ``text`` says that it is over."""
+
+    code: str
+    text: str = ""
+    hint: str = ""
+
+
+class Offer(Message):
+    """An event for the mailbox. Confirm nothing to the platform before ``Accepted`` or a final ``Refused``."""
+
+    ref: int
+    event: Inbound
+
+
+class Sent(Message):
+    """A ``Send`` is done. ``message_id`` is the platform's."""
+
+    ref: int
+    message_id: str
+
+
+class RetryAfter(Message):
+    """The platform asks to wait; nothing was sent."""
+
+    ref: int
+    delay_s: float
+
+
+class Failed(Message):
+    """The platform refused for good; nothing was sent."""
+
+    ref: int
+    reason: str
+
+
+class Uncertain(Message):
+    """It may have been sent; nobody can tell."""
+
+    ref: int
+    reason: str
+
+
+class AskHistory(Message):
+    """Ask for messages of one of the worker's chats: after an id, or the latest ones before an id."""
+
+    ref: int
+    chat: str
+    after: str | None = None
+    before: str | None = None
+    limit: int = 200
+
+
+class Drained(Message):
+    """Nothing is in flight any more; the worker ends now."""
+
+
+class Fault(Message):
+    """The other side sent something that cannot be read. Either side may say it; it is logged and costs nothing."""
+
+    code: str
+    text: str
+
+
+FromWorker = (
+    Hello | Ready | Beat | Trouble | Offer | Sent | RetryAfter | Failed | Uncertain | AskHistory | Drained | Fault
+)
+
+
+# -- daemon to worker --------------------------------------------------------------------------------------------
+
+
+class Welcome(Message):
+    """The answer to ``Hello``: the worker's own table of the configuration and the folders it may use."""
+
+    protocol: int
+    settings: dict[str, Any]
+    inbox: str  # where received files go, under names of ours
+    beat_every_s: float
+
+
+class Accepted(Message):
+    """The event is on disk (or was already): the platform may be told."""
+
+    ref: int
+    duplicate: bool = False
+
+
+class Refused(Message):
+    """The event was not accepted. With ``retry`` it must be offered again later and not be confirmed."""
+
+    ref: int
+    code: str
+    text: str
+    retry: bool = False
+
+
+class Send(Message):
+    """Carry out one part of an outbound message.
+
+    ``send_id`` is the same whenever this part is sent again. ``kind`` is ``message``, ``edit`` (``message_id`` names
+    the message, ``text`` its new text) or ``react`` (``text`` is the emoji).
+    """
+
+    ref: int
+    send_id: str
+    chat: str
+    kind: str
+    text: str
+    format: str = "markdown"  # markdown | plain
+    message_id: str | None = None
+    reply_to: str | None = None
+    files: list[Attachment] = []
+    buttons: list[str] = []
+
+
+class Receipt(Message):
+    """A message of one of the worker's chats is new or has changed its state."""
+
+    item: HistoryItem
+
+
+class Presence(Message):
+    """Whether anybody listens behind the worker's chats."""
+
+    listening: bool
+    text: str  # for the banner: what is the matter and what to do; empty when all is well
+    working: bool = False
+
+
+class History(Message):
+    """The answer to ``AskHistory``, oldest first."""
+
+    ref: int
+    items: list[HistoryItem]
+    more: bool = False
+
+
+class Drain(Message):
+    """Take nothing new, finish what is in flight, say ``Drained`` and end."""
+
+
+ToWorker = Welcome | Accepted | Refused | Send | Receipt | Presence | History | Drain | Fault
+
+encoder: Final = msgspec.json.Encoder()
+from_worker: Final[msgspec.json.Decoder[FromWorker]] = msgspec.json.Decoder(FromWorker)
+to_worker: Final[msgspec.json.Decoder[ToWorker]] = msgspec.json.Decoder(ToWorker)
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as one line, newline included."""
+    return encoder.encode(message) + b"\n"
