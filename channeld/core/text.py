@@ -20,13 +20,13 @@ def defuse(content: str) -> str:
     return _TAG.sub(r"‹\1", content) if "<" in content else content
 
 
-def clean_name(name: str) -> str:
-    """Return a name fit for a tag's attribute: one line, no brackets, no control or format characters."""
-    kept = (" " if c.isspace() else c for c in name if c not in _NAME_FORBIDDEN)
+def clean_name(name: str, limit: int = NAME_LIMIT) -> str:
+    """Return text fit for a tag's attribute: one line, no brackets, no control or format characters."""
+    kept = (" " if c.isspace() else c for c in name[: limit * 4] if c not in _NAME_FORBIDDEN)
     visible = "".join(c for c in kept if c == " " or unicodedata.category(c)[0] != "C")
-    return " ".join(visible.split())[:NAME_LIMIT]
+    return " ".join(visible.split())[:limit]
 
 
-def clean_meta(meta: dict[str, str]) -> dict[str, str]:
-    """Return event meta whose values are all clean; keys are ours and must be ``[a-z_]+``."""
-    return {key: cleaned for key, value in meta.items() if (cleaned := clean_name(value))}
+def clean_meta(meta: dict[str, str], limit: int = 1000) -> dict[str, str]:
+    """Return event meta whose values are all clean and not empty; the keys are ours."""
+    return {key: cleaned for key, value in meta.items() if (cleaned := clean_name(value, limit))}

@@ -11,6 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from channeld.core.model import Attachment, Capabilities, HistoryItem, Inbound
+
+__all__ = ["Attachment", "Capabilities", "HistoryItem", "Inbound"]
+
 PROTOCOL: Final = 1
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 
@@ -18,69 +22,6 @@ MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 class Message(msgspec.Struct, tag=lambda name: "".join("_" + c.lower() if c.isupper() else c for c in name)[1:],
               omit_defaults=True, kw_only=True):
     """Base of everything on the worker socket. Unknown fields are ignored: fields are only ever added."""
-
-
-# -- shared parts ------------------------------------------------------------------------------------------------
-
-
-class Attachment(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A file of a message."""
-
-    name: str  # as the sender called it, for display only
-    path: str | None = None  # absolute, in the inbox (received) or the spool (to be sent); None: not fetched yet
-    mime: str = "application/octet-stream"  # sniffed, not what the sender claimed
-    size: int = 0  # bytes
-    token: str | None = None  # the platform's own handle for fetching it, opaque to the daemon
-
-
-class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One event of a platform, translated. Every text in it is the sender's and hostile."""
-
-    event_key: str  # the kind plus the platform's own id: unique per worker for ever
-    chat: str
-    message_id: str
-    sender_id: str
-    sender: str  # display name
-    text: str
-    sent_at: float  # unix time, seconds
-    kind: str = "message"  # message | edited | reaction | button | webhook
-    chat_title: str | None = None
-    thread: str | None = None
-    reply_to_id: str | None = None
-    reply_to_user: str | None = None
-    reply_to_text: str | None = None
-    forwarded_from: str | None = None
-    attachments: list[Attachment] = []
-
-
-class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a worker's platform can do. A tool that is not among them is refused with the platform's name."""
-
-    tools: list[str] = []  # of: reply edit_message react download_attachment
-    max_text: int = 4000  # characters of one reply before the daemon refuses it
-    max_file_bytes: int = 50 * 1024 * 1024
-    buttons: bool = False
-    idempotent: bool = False  # a repeated send with the same id cannot double a message
-    receipts: bool = False  # wants ``Receipt`` for every state change of its chats' messages
-    presence: bool = False  # wants ``Presence``
-
-
-class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One message of a chat as the store knows it, of either direction."""
-
-    seq: int  # order over both directions; only for sorting and paging
-    id: str  # the platform's message id; of a reply not sent yet, ``out-<seq>``
-    direction: str  # in | out
-    chat: str
-    text: str
-    ts: float  # unix time, seconds
-    state: str
-    user: str = ""
-    reply_to: str | None = None
-    attachments: list[Attachment] = []
-    edited: bool = False
-    reactions: list[str] = []
-    error: str | None = None
 
 
 # -- worker to daemon --------------------------------------------------------------------------------------------

@@ -1,0 +1,191 @@
+"""Reads ``config.toml``. A mistake names the file, the line, the key and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from channeld.core.errors import ConfigError
+from channeld.core.ids import WORKER_NAME
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DaemonTable(_Table):
+    """``[daemon]``."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class SessionsTable(_Table):
+    """``[sessions]``."""
+
+    default: str | None = Field(default=None, min_length=1, max_length=64)
+
+
+class RetentionTable(_Table):
+    """``[retention]``: how long and how much of what is finished is kept."""
+
+    days: float = Field(default=90, gt=0, le=36500)
+    max_mb: int = Field(default=1024, ge=1)
+
+
+class WorkerTable(_Table):
+    """What every ``[workers.NAME]`` may say, whatever its platform."""
+
+    platform: str = ""
+    enabled: bool = True
+    command: list[str] | None = Field(default=None, min_length=1)
+
+
+class WebTable(WorkerTable):
+    """``[workers.NAME]`` of the platform ``web``."""
+
+    port: int = Field(default=8787, ge=0, le=65535)
+    max_upload_mb: int = Field(default=25, ge=1, le=1024)
+
+
+class CommandTable(WorkerTable):
+    """``[workers.NAME]`` with a ``command`` of its own: its other settings are the worker's business."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+PLATFORMS: Final[dict[str, type[WorkerTable]]] = {"web": WebTable}
+_LATER: Final = ("telegram", "discord", "webhook")
+
+
+class Worker(BaseModel):
+    """One worker that is to run."""
+
+    name: str
+    platform: str
+    enabled: bool
+    command: list[str] | None
+    settings: dict[str, Any]
+
+
+class Config(_Table):
+    """The whole configuration, checked."""
+
+    daemon: DaemonTable = DaemonTable()
+    sessions: SessionsTable = SessionsTable()
+    retention: RetentionTable = RetentionTable()
+    workers: dict[str, dict[str, Any]] = {"web": {}}
+
+    def worker_list(self) -> list[Worker]:
+        """Return the declared workers. Their tables were checked by ``load``."""
+        found = []
+        for name, raw in self.workers.items():
+            table = _table_of(name, raw).model_validate(raw)
+            settings = table.model_dump(exclude={"platform", "enabled", "command"})
+            found.append(
+                Worker(name=name, platform=table.platform or name, enabled=table.enabled, command=table.command,
+                       settings=settings)
+            )  # fmt: skip
+        return found
+
+
+def load(path: Path) -> Config:
+    """Read and check the configuration; a missing file means the defaults: one web worker.
+
+    Raises:
+        ConfigError: with the file, the line and a hint.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", hint="Mend the file or its permissions.") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.", hint="Mend that line; strings need quotes.") from None
+    try:
+        config = Config.model_validate(data)
+        for name, raw in config.workers.items():
+            _check_worker(path, text, name, raw)
+    except ValidationError as error:
+        raise _explain(path, text, error, (), Config) from None
+    return config
+
+
+def _check_worker(path: Path, text: str, name: str, raw: dict[str, Any]) -> None:
+    where = f"{path}, line {_line_of(text, ('workers', name))}"
+    if not WORKER_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{where}: {name!r} cannot be a worker's name.",
+            hint="Use up to 32 small letters, digits, - and _, beginning with a letter.",
+        )
+    platform = raw.get("platform", name)
+    if platform in _LATER and "command" not in raw:
+        raise ConfigError(
+            f"{where}: the platform {platform} is not part of this version yet.",
+            hint=f"Take out [workers.{name}]; what there is so far: {', '.join(PLATFORMS)}.",
+        )
+    if platform not in PLATFORMS and "command" not in raw:
+        raise ConfigError(
+            f"{where}: there is no platform {platform!r}.",
+            hint=f"Use platform = {' or '.join(PLATFORMS)!r}, or give the worker's command.",
+        )
+    table = _table_of(name, raw)
+    try:
+        table.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(path, text, error, ("workers", name), table) from None
+
+
+def _table_of(name: str, raw: dict[str, Any]) -> type[WorkerTable]:
+    return CommandTable if "command" in raw else PLATFORMS[str(raw.get("platform", name))]
+
+
+def _explain(
+    path: Path, text: str, error: ValidationError, above: tuple[str, ...], model: type[BaseModel]
+) -> ConfigError:
+    """Say the first mistake in one sentence."""
+    first = error.errors()[0]
+    keys = (*above, *(str(part) for part in first["loc"]))
+    where = f"{path}, line {_line_of(text, keys)}: {'.'.join(keys)}"
+    if first["type"] != "extra_forbidden":
+        return ConfigError(f"{where}: {_lower_first(first['msg'])}.", hint="See the comments in the default configuration.")
+    known = _known_keys(model, tuple(str(part) for part in first["loc"][:-1]))
+    near = difflib.get_close_matches(keys[-1], known, n=1)
+    return ConfigError(
+        f"{where}: unknown key.", hint=f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+    )
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
+    for part in loc:
+        inner = model.model_fields[part].annotation
+        assert isinstance(inner, type)
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """Return the line on which a key stands, as far as a plain reading finds it, else that of its table, else 1."""
+    table: tuple[str, ...] = ()
+    best = 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if table == keys[: len(table)]:
+                best = number
+            if table == keys:
+                return number
+        elif (key := re.match(r"\s*([\w\"'.-]+)\s*=", line)) and (*table, *key[1].strip("\"'").split(".")) == keys:
+            return number
+    return best
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

@@ -1,0 +1,121 @@
+"""The nouns that every part speaks of: events, files, and messages of a chat."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Attachment(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A file of a message."""
+
+    name: str  # as the sender called it, for display only
+    path: str | None = None  # absolute, in the inbox (received) or the spool (to be sent); None: not fetched yet
+    mime: str = "application/octet-stream"  # sniffed, not what the sender claimed
+    size: int = 0  # bytes
+    token: str | None = None  # the platform's own handle for fetching it, opaque to the daemon
+
+
+class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One event of a platform, translated. Every text in it is the sender's and hostile."""
+
+    event_key: str  # the kind plus the platform's own id: unique per worker for ever
+    chat: str
+    message_id: str
+    sender_id: str
+    sender: str  # display name
+    text: str
+    sent_at: float  # unix time, seconds
+    kind: str = "message"  # message | edited | reaction | button | webhook
+    chat_title: str | None = None
+    thread: str | None = None
+    reply_to_id: str | None = None
+    reply_to_user: str | None = None
+    reply_to_text: str | None = None
+    forwarded_from: str | None = None
+    attachments: list[Attachment] = []
+
+
+class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a worker's platform can do. A tool that is not among them is refused with the platform's name."""
+
+    tools: list[str] = []  # of: reply edit_message react download_attachment
+    max_text: int = 4000  # characters of one reply before the daemon refuses it
+    max_file_bytes: int = 50 * 1024 * 1024
+    buttons: bool = False
+    idempotent: bool = False  # a repeated send with the same id cannot double a message
+    receipts: bool = False  # wants ``Receipt`` for every state change of its chats' messages
+    presence: bool = False  # wants ``Presence``
+
+
+class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One message of a chat as the store knows it, of either direction."""
+
+    seq: int  # order over both directions; only for sorting and paging
+    id: str  # the platform's message id; of a reply not sent yet, ``out-<seq>``
+    direction: str  # in | out
+    chat: str
+    text: str
+    ts: float  # unix time, seconds
+    state: str
+    user: str = ""
+    reply_to: str | None = None
+    attachments: list[Attachment] = []
+    edited: bool = False
+    reactions: list[str] = []
+    error: str | None = None
+
+
+class StoredEvent(msgspec.Struct, kw_only=True):
+    """An inbound event as the mailbox has it."""
+
+    seq: int
+    delivery_id: str
+    worker: str
+    inbound: Inbound
+    state: str
+    pushes: int
+    accepted_at: float
+
+
+class StoredPart(msgspec.Struct, kw_only=True):
+    """One part of an outbound message as the outbox has it."""
+
+    seq: int
+    send_id: str
+    call: int
+    worker: str
+    chat: str
+    kind: str  # message | edit | react
+    text: str
+    message_id: str | None
+    detail: PartDetail
+    state: str
+    attempts: int
+    accepted_at: float
+    platform_id: str | None
+    error: str | None
+
+
+class PartDetail(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a part carries besides its text."""
+
+    format: str = "markdown"
+    reply_to: str | None = None
+    files: list[Attachment] = []
+    buttons: list[str] = []
+
+
+class NewPart(msgspec.Struct, kw_only=True):
+    """A part that is about to be accepted."""
+
+    kind: str
+    text: str
+    message_id: str | None = None
+    detail: PartDetail = msgspec.field(default_factory=PartDetail)
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The right to settle what was given to one holder: stale as soon as the holder has a newer epoch."""
+
+    instance: str
+    epoch: int

@@ -1,0 +1,176 @@
+"""The daemon's end of a worker's socket: reads frames, answers garbage, hands on what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+
+from channeld.core.lifecycle import BEAT_EVERY_S
+from channeld.ipc import messages as m
+from channeld.ipc.framing import FrameProtocol
+
+log = structlog.get_logger()
+_MOST_PENDING_OFFERS: Final = 4096
+"""Offers of one worker that wait for their commit, before we stop reading from it."""
+
+
+class Hub(Protocol):
+    """What a worker's frames are handed to."""
+
+    async def offered(self, link: WorkerLink, offers: list[m.Offer]) -> None:
+        """Put events into the mailbox and answer each."""
+
+    async def asked(self, link: WorkerLink, question: m.AskHistory) -> None:
+        """Answer a question about a chat's history."""
+
+    async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
+        """Record the outcome of a send."""
+
+
+class WorkerLink:
+    """One connection of one worker process."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        inbox: str,
+        hub: Hub,
+        *,
+        on_change: Callable[[], None],
+        on_trouble: Callable[[m.Trouble], None],
+    ) -> None:
+        self.name = name
+        self.epoch = 0
+        """Of the outbox; set before anything is sent to this worker."""
+        self.hello: m.Hello | None = None
+        self.account: str | None = None
+        self.refusal = ""
+        """Why this worker cannot be used, in words; empty while it can."""
+        self.heard_at = time.monotonic()
+        self.protocol = FrameProtocol(self)
+        self._settings, self._inbox, self._hub = settings, inbox, hub
+        self._on_change, self._on_trouble = on_change, on_trouble
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pending_offers = 0
+        self._garbage_logged = False
+        self.gone = asyncio.Event()
+        self.drained = asyncio.Event()
+
+    @property
+    def capabilities(self) -> m.Capabilities:
+        """What the worker's platform can do."""
+        return self.hello.capabilities if self.hello else m.Capabilities()
+
+    @property
+    def is_ready(self) -> bool:
+        """Connected to its platform and to us."""
+        return self.account is not None and not self.protocol.is_closed
+
+    def send(self, *frames: m.Message) -> None:
+        """Write frames; on a closed link they go nowhere, which the supervisor sees."""
+        self.protocol.write_all(map(m.encode, frames))
+
+    # -- FrameHandler
+
+    def frames(self, lines: list[bytes]) -> None:
+        """Take the lines of one read."""
+        self.heard_at = time.monotonic()
+        offers: list[m.Offer] = []
+        for line in lines:
+            try:
+                frame = m.from_worker.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._garbage("malformed", f"This line is no frame of the worker protocol: {error}.")
+                continue
+            if self.hello is None and not isinstance(frame, m.Hello):
+                self._refuse("It did not begin with hello.")
+                return
+            match frame:
+                case m.Offer():
+                    offers.append(frame)
+                case m.Beat():
+                    pass
+                case m.Hello():
+                    self._greet(frame)
+                case m.Ready():
+                    self.account = frame.account
+                    self._on_change()
+                case m.Trouble():
+                    self._on_trouble(frame)
+                case m.Sent() | m.RetryAfter() | m.Failed() | m.Uncertain():
+                    self._start(self._hub.settled(self, frame))
+                case m.AskHistory():
+                    self._start(self._hub.asked(self, frame))
+                case m.Drained():
+                    self.drained.set()
+                case m.Fault():
+                    log.warning("worker_complains", worker=self.name, code=frame.code, text=frame.text[:200])
+        if offers:
+            self._pending_offers += len(offers)
+            if self._pending_offers > _MOST_PENDING_OFFERS:
+                self.protocol.pause_reading()
+            self._start(self._offer(offers))
+
+    def oversized(self) -> None:
+        """A line was too long."""
+        self._garbage("oversized", f"A frame may have {m.MAX_FRAME_BYTES} bytes at the most.")
+
+    def closed(self, half: bool) -> None:
+        """The socket is gone."""
+        if half:
+            log.warning("half_frame", worker=self.name)
+        self.account = None
+        self.gone.set()
+        self._on_change()
+
+    # -- inside
+
+    async def _offer(self, offers: list[m.Offer]) -> None:
+        try:
+            await self._hub.offered(self, offers)
+        finally:
+            self._pending_offers -= len(offers)
+            if self._pending_offers <= _MOST_PENDING_OFFERS // 2:
+                self.protocol.resume_reading()
+
+    def _greet(self, hello: m.Hello) -> None:
+        if hello.protocol != m.PROTOCOL:
+            self._refuse(f"It speaks protocol {hello.protocol}, this daemon speaks {m.PROTOCOL}.")
+        elif hello.worker != self.name:
+            self._refuse(f"It calls itself {hello.worker[:40]!r}.")
+        elif self.hello is None:
+            self.hello = hello
+            self.send(
+                m.Welcome(protocol=m.PROTOCOL, settings=self._settings, inbox=self._inbox, beat_every_s=BEAT_EVERY_S)
+            )
+
+    def _refuse(self, why: str) -> None:
+        log.error("worker_refused", worker=self.name, reason=why)
+        self.refusal = why
+        self.send(m.Fault(code="refused", text=why))
+        self.protocol.close()
+
+    def _garbage(self, code: str, text: str) -> None:
+        if not self._garbage_logged:  # once: a broken peer can produce it for ever
+            self._garbage_logged = True
+            log.warning("bad_frame", worker=self.name, code=code, text=text[:200])
+        self.send(m.Fault(code=code, text=text[:500]))
+
+    def _start(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("worker_frame_failed", worker=self.name, exc_info=error)

@@ -1,0 +1,61 @@
+"""Logging: stable event names with bound fields, as JSON lines in a file and readable on a terminal.
+
+Never message text at INFO, never a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+_ROTATE_BYTES: Final = 10 * 1024 * 1024
+_KEPT_FILES: Final = 3
+
+
+def configure(level: str, file: Path) -> None:
+    """Send the log to a rotated file, and to stderr where a person watches."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    to_file = RotatingFileHandler(file, maxBytes=_ROTATE_BYTES, backupCount=_KEPT_FILES, encoding="utf-8")
+    file.chmod(0o600)
+    to_file.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    handlers: list[logging.Handler] = [to_file]
+    if sys.stderr.isatty():
+        to_terminal = logging.StreamHandler()
+        to_terminal.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=shared,
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.dev.ConsoleRenderer(),
+                ],
+            )
+        )
+        handlers.append(to_terminal)
+    logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
+    # The MCP library logs what peers send at these levels; ours says what matters.
+    logging.getLogger("mcp").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,188 @@
+"""Sends what the outbox holds: per chat in order, every outcome recorded, callers told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from channeld.core.delivery import PartState, after_worker_loss
+from channeld.core.errors import StoreUnavailable
+from channeld.core.model import NewPart, StoredPart
+from channeld.daemon.link import WorkerLink
+from channeld.faultpoint import reach
+from channeld.ipc import messages as m
+from channeld.store.outbox import AcceptedCall, Outbox
+
+log = structlog.get_logger()
+_DONE = frozenset({PartState.SENT, PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED})
+_STORE_RETRY_S = 1.0
+
+Listener = Callable[[list[StoredPart]], Awaitable[None]]
+
+
+class Outbound:
+    """The outbound flow between the outbox and the workers."""
+
+    def __init__(self, outbox: Outbox, on_change: Listener, on_late_failure: Listener) -> None:
+        """Wire the flow.
+
+        Args:
+            outbox: where parts are.
+            on_change: told of every part whose state changed.
+            on_late_failure: told of parts that failed when no caller waited for them any more.
+        """
+        self._outbox = outbox
+        self._on_change, self._on_late_failure = on_change, on_late_failure
+        self._links: dict[str, WorkerLink] = {}
+        self._sending: dict[int, StoredPart] = {}
+        self._waiters: dict[int, list[asyncio.Event]] = defaultdict(list)
+        self._wakes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._pumps: dict[str, asyncio.Task[None]] = {}
+
+    # -- callers
+
+    async def accept(
+        self, instance: str, tool_use_id: str | None, worker: str, chat: str, parts: list[NewPart]
+    ) -> AcceptedCall:
+        """Put a call on disk and begin to send it."""
+        accepted = await self._outbox.accept(instance, tool_use_id, worker, chat, parts, time.time())
+        reach("outbound.accepted")
+        if accepted.fresh:
+            await self._on_change(accepted.parts)
+        self.wake(worker)
+        return accepted
+
+    async def wait(self, call: int, timeout_s: float) -> list[StoredPart]:
+        """Return the parts of a call as soon as all have an outcome, or as they are after the timeout."""
+        event = asyncio.Event()
+        self._waiters[call].append(event)
+        end = time.monotonic() + timeout_s
+        try:
+            while True:
+                event.clear()
+                parts = await self._outbox.parts(call)
+                if all(part.state in _DONE for part in parts):
+                    return parts
+                left = end - time.monotonic()
+                if left <= 0:
+                    return parts
+                try:
+                    await asyncio.wait_for(event.wait(), left)
+                except TimeoutError:
+                    continue
+        finally:
+            self._waiters[call].remove(event)
+            if not self._waiters[call]:
+                del self._waiters[call]
+
+    def wake(self, worker: str) -> None:
+        """Look again for something to send."""
+        self._wakes[worker].set()
+
+    # -- workers
+
+    async def worker_ready(self, link: WorkerLink) -> None:
+        """Begin to send through a worker; settle first what an earlier process of it left open."""
+        lost = after_worker_loss(idempotent=link.capabilities.idempotent)
+        link.epoch, parts = await self._outbox.begin_worker(link.name, lost, time.time())
+        self._links[link.name] = link
+        await self._tell(parts)
+        self._pumps[link.name] = asyncio.create_task(self._pump(link))
+
+    async def worker_gone(self, link: WorkerLink) -> None:
+        """Stop sending through a worker and settle what it was sending."""
+        if self._links.get(link.name) is not link:
+            return
+        del self._links[link.name]
+        self._pumps.pop(link.name).cancel()
+        lost = after_worker_loss(idempotent=link.capabilities.idempotent)
+        try:
+            _, parts = await self._outbox.begin_worker(link.name, lost, time.time())
+        except StoreUnavailable:
+            return  # settled when the worker is back
+        for part in parts:
+            self._sending.pop(part.seq, None)
+        await self._tell(parts)
+
+    async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
+        """Record what a worker reports of a part."""
+        part = self._sending.get(outcome.ref)
+        if part is None or self._links.get(link.name) is not link:
+            log.warning("unknown_outcome", worker=link.name, ref=outcome.ref)
+            return
+        now = time.time()
+        while True:
+            try:
+                match outcome:
+                    case m.Sent():
+                        parts = await self._outbox.settle(
+                            part, link.epoch, PartState.SENT, now, platform_id=outcome.message_id
+                        )
+                    case m.RetryAfter():
+                        parts = await self._outbox.settle(
+                            part, link.epoch, PartState.QUEUED, now, not_before=now + max(0.0, outcome.delay_s)
+                        )
+                    case m.Failed():
+                        parts = await self._outbox.settle(
+                            part, link.epoch, PartState.FAILED, now, error=outcome.reason[:500]
+                        )
+                    case m.Uncertain():
+                        parts = await self._outbox.settle(
+                            part, link.epoch, PartState.UNCERTAIN, now, error=outcome.reason[:500]
+                        )
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(_STORE_RETRY_S)  # the disk may have room again; the outcome must not be forgotten
+        self._sending.pop(part.seq, None)
+        await self._tell(parts)
+        self.wake(link.name)
+
+    # -- inside
+
+    async def _pump(self, link: WorkerLink) -> None:
+        wake = self._wakes[link.name]
+        wake.set()
+        due: float | None = None
+        while True:
+            timeout = None if due is None else max(0.0, due - time.time())
+            try:
+                await asyncio.wait_for(wake.wait(), timeout)
+            except TimeoutError:
+                pass
+            wake.clear()
+            try:
+                parts, due = await self._outbox.claim(link.name, link.epoch, time.time())
+            except StoreUnavailable:
+                due = time.time() + _STORE_RETRY_S
+                continue
+            for part in parts:
+                self._sending[part.seq] = part
+            reach("outbound.claimed")
+            link.send(*(_frame(part) for part in parts))
+
+    async def _tell(self, parts: list[StoredPart]) -> None:
+        if not parts:
+            return
+        unheard = []
+        for part in parts:
+            log.info("part_state", worker=part.worker, chat=part.chat, part=part.seq, state=part.state)
+            waiting = self._waiters.get(part.call)
+            for event in waiting or ():
+                event.set()
+            if not waiting and part.state in {PartState.FAILED, PartState.UNCERTAIN}:
+                unheard.append(part)
+        await self._on_change(parts)
+        if unheard:
+            await self._on_late_failure(unheard)
+
+
+def _frame(part: StoredPart) -> m.Send:
+    return m.Send(
+        ref=part.seq, send_id=part.send_id, chat=part.chat, kind=part.kind, text=part.text,
+        format=part.detail.format, message_id=part.message_id, reply_to=part.detail.reply_to,
+        files=part.detail.files, buttons=part.detail.buttons,
+    )  # fmt: skip

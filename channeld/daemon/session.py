@@ -1,0 +1,343 @@
+"""One connection of one Claude Code session: MCP, pushes with a ping behind them, tool calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+from mcp.server.connection import Connection
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel.server import Server
+from mcp.server.runner import serve_connection
+from mcp.shared.exceptions import MCPError
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp_types import (
+    METHOD_NOT_FOUND,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    NotificationParams,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+)
+
+from channeld import __version__
+from channeld.core.delivery import UNCONFIRMED_WINDOW
+from channeld.core.event import present
+from channeld.core.listening import Listening, Verdict, judge
+from channeld.core.model import Lease, StoredEvent
+from channeld.core.routing import Candidate
+from channeld.daemon.mcp_stream import McpStream
+from channeld.daemon.procwatch import start_time
+from channeld.daemon.tools import INSTRUCTIONS, TOOLS, Toolbox, ToolResult
+from channeld.faultpoint import reach
+from channeld.ipc.framing import FrameProtocol
+from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, decoder
+
+log = structlog.get_logger()
+_CHANNEL: Final = "notifications/claude/channel"
+_HELLO_DEADLINE_S: Final = 10.0
+
+
+class Owner(Protocol):
+    """Who keeps the sessions."""
+
+    async def session_ready(self, session: Session) -> None:
+        """The handshake is complete."""
+
+    def session_closed(self, session: Session) -> None:
+        """The connection is gone."""
+
+    async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
+        """The client has read these events."""
+
+    def platform_of(self, worker: str) -> str:
+        """Return the platform of a worker, for Claude to read."""
+
+
+class Session:
+    """One connection. It counts as attached from ``notifications/initialized`` on."""
+
+    def __init__(self, owner: Owner, toolbox: Toolbox) -> None:
+        self._owner, self._toolbox = owner, toolbox
+        self._pid = 0
+        self.protocol = FrameProtocol(self, MAX_LINE_BYTES)
+        self._stream = McpStream(self.protocol)
+        self._hello: SessionHello | None = None
+        self.verdict = Verdict(Listening.UNKNOWN)
+        self.lease: Lease | None = None
+        """Set when the mailbox has taken the session in; from then on events may be pushed."""
+        self.reserved = 0
+        """Places of the window promised to events that are being claimed."""
+        self.attached_at = time.time()
+        self.client = ""
+        self._connection: Connection | None = None
+        self._to_push: list[StoredEvent] = []
+        self._batches: list[list[int]] = []  # pushed and not confirmed, a list a ping
+        self._to_push_or_ping = asyncio.Event()
+        self._pings = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._complained = False
+
+    # -- facts
+
+    @property
+    def instance(self) -> str:
+        """The shim process's own id."""
+        return self._hello.instance if self._hello else ""
+
+    @property
+    def name(self) -> str:
+        """What people call the session."""
+        return self._hello.name if self._hello else ""
+
+    @property
+    def pid(self) -> int:
+        """Of the shim; 0 where we cannot see it, as from another pid namespace."""
+        return self._pid
+
+    @property
+    def pid_start(self) -> int:
+        """Of the shim, in clock ticks since boot."""
+        return self._hello.pid_start if self._hello else 0
+
+    @property
+    def written(self) -> frozenset[str]:
+        """Delivery ids that the shim has taken over for Claude."""
+        return frozenset(self._hello.written) if self._hello else frozenset()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is gone."""
+        return self.protocol.is_closed
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it may be given events, as far as the connection goes."""
+        return self.lease is not None and not self.is_closed
+
+    @property
+    def candidate(self) -> Candidate:
+        """The session as routing sees it."""
+        return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at)
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many events were pushed and not confirmed."""
+        return len(self._to_push) + sum(map(len, self._batches))
+
+    @property
+    def room(self) -> int:
+        """How many events may be pushed now."""
+        return max(0, UNCONFIRMED_WINDOW - self.unconfirmed - self.reserved)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what ``status`` and ``sessions`` show."""
+        hello = self._hello
+        return {
+            "name": self.name, "instance": self.instance, "pid": self.pid, "project": hello.project if hello else "",
+            "claude_pid": hello.claude.pid if hello and hello.claude else None, "client": self.client,
+            "listening": str(self.verdict.listening), "reason": self.verdict.reason, "mend": self.verdict.mend,
+            "state": "attached" if self.is_attached else "connecting", "unconfirmed": self.unconfirmed,
+            "attached_at": self.attached_at, "shim_version": hello.version if hello else "",
+        }  # fmt: skip
+
+    # -- FrameHandler
+
+    def frames(self, lines: list[bytes]) -> None:
+        """Take lines of the shim: first the hello, then MCP."""
+        if self._hello is None:
+            first, *lines = lines
+            if not self._greet(first):
+                return
+        self._stream.feed(lines)
+
+    def oversized(self) -> None:
+        """A line was too long; the client waits for no answer that we could address."""
+        self._complain("oversized_line", limit=MAX_LINE_BYTES)
+
+    def closed(self, half: bool) -> None:
+        """The connection is gone."""
+        if half:
+            self._complain("half_line")
+        self._stream.end()
+        for task in self._tasks:
+            task.cancel()
+        self._owner.session_closed(self)
+
+    def expect_hello(self) -> None:
+        """Give up on a peer that says nothing."""
+        asyncio.get_running_loop().call_later(
+            _HELLO_DEADLINE_S, lambda: self.protocol.close() if self._hello is None else None
+        )
+
+    def _greet(self, line: bytes) -> bool:
+        try:
+            hello = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._complain("bad_hello", error=str(error))
+            self.protocol.close()
+            return False
+        if hello.channeld != SESSION_PROTOCOL or len(hello.instance) > 64 or not hello.instance:
+            self._complain("wrong_shim_version", theirs=hello.channeld, ours=SESSION_PROTOCOL, version=hello.version)
+            self.protocol.close()
+            return False
+        self._hello = hello
+        # The kernel's word on the peer would be a proxy's where one stands in between.
+        self._pid = hello.pid if start_time(hello.pid) == hello.pid_start else 0
+        self.verdict = judge(
+            hello.listening, hello.claude.argv if hello.claude else None, readable=hello.readable
+        )
+        if hello.dropped_reports:
+            log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
+        self._start(self._serve())
+        return True
+
+    # -- pushing
+
+    def push(self, events: list[StoredEvent], *, already_read: Iterable[StoredEvent] = ()) -> None:
+        """Write events to Claude, in the order of the calls, and ping behind them.
+
+        Args:
+            events: recorded as pushed to this session.
+            already_read: written over an earlier connection; only the ping is missing.
+        """
+        if known := [event.seq for event in already_read]:
+            self._batches.append(known)
+        self._to_push += events
+        if known or events:
+            self._to_push_or_ping.set()
+
+    async def _push_loop(self) -> None:
+        assert self._connection is not None
+        pinged: list[int] | None = None
+        while True:
+            await self._to_push_or_ping.wait()
+            self._to_push_or_ping.clear()
+            events, self._to_push = self._to_push, []
+            if events:
+                self._batches.append([event.seq for event in events])
+            for event in events:
+                reach("session.before_push")
+                await self._connection.notify(_CHANNEL, present(event, self._owner.platform_of(event.worker)))
+                log.info("event_pushed", session=self.name, chat=event.inbound.chat, delivery_id=event.delivery_id,
+                         pushes=event.pushes)  # fmt: skip
+            reach("session.after_push")
+            if self._batches and self._batches[-1] is not pinged:
+                pinged = self._batches[-1]
+                self._start(self._ping(pinged))
+
+    async def _ping(self, last: list[int]) -> None:
+        """Ask whether the client has read everything up to here; it reads in order, so the answer proves it."""
+        assert self._connection is not None and self.lease is not None
+        self._pings += 1
+        # The id carries the epoch: an answer to an earlier connection's ping is nobody's.
+        request_id = f"channeld-{self.lease.epoch}-{self._pings}"
+        try:
+            await self._connection.outbound.send_raw_request("ping", None, {"request_id": request_id})
+        except MCPError:
+            return  # the connection is gone, or the client does not know pings; then nothing is confirmed
+        reach("session.ping_returned")
+        if last not in self._batches:
+            return
+        end = self._batches.index(last) + 1
+        seqs = [seq for batch in self._batches[:end] for seq in batch]
+        del self._batches[:end]
+        await self._owner.confirmed(self, self.lease, seqs)
+
+    # -- MCP
+
+    async def _serve(self) -> None:
+        dispatcher = JSONRPCDispatcher(self._stream, self._stream, inline_methods=frozenset({"initialize"}))
+        self._connection = Connection.for_loop(dispatcher)
+        try:
+            await serve_connection(
+                SERVER, dispatcher, connection=self._connection, lifespan_state=self, init_options=INIT_OPTIONS
+            )
+        finally:
+            if self._stream.garbage:
+                self._complain("not_json_rpc", lines=self._stream.garbage)
+            self.protocol.close()
+
+    async def initialized(self) -> None:
+        """Take part: the client has said ``notifications/initialized``."""
+        if self.lease is not None or self._connection is None:
+            return
+        if (params := self._connection.client_params) is not None:
+            self.client = f"{params.client_info.name[:60]} {params.client_info.version[:20]}"
+        await self._owner.session_ready(self)
+        if self.lease is not None:
+            self._start(self._push_loop())
+
+    async def call_tool(self, params: CallToolRequestParams) -> ToolResult:
+        """Carry out a tool call."""
+        meta: dict[str, Any] = dict(params.meta) if params.meta else {}
+        tool_use_id = meta.get("claudecode/toolUseId")
+        return await self._toolbox.call(
+            self, params.name, params.arguments or {}, tool_use_id if isinstance(tool_use_id, str) else None
+        )
+
+    # -- inside
+
+    def _start(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session_task_failed", session=self.name, exc_info=error)
+            self.protocol.close()
+
+    def _complain(self, event: str, **facts: object) -> None:
+        if not self._complained:  # once: a broken peer can go on for ever
+            self._complained = True
+            log.warning(event, session=self.name, pid=self.pid, **facts)
+
+
+# -- one MCP server for all sessions: each connection's ``lifespan_state`` is its Session --------------------------
+
+
+async def _list_tools(
+    context: ServerRequestContext[Session], params: PaginatedRequestParams | None
+) -> ListToolsResult:
+    return ListToolsResult(tools=[Tool.model_validate(tool) for tool in TOOLS])
+
+
+async def _call_tool(context: ServerRequestContext[Session], params: CallToolRequestParams) -> CallToolResult:
+    result = await context.lifespan_context.call_tool(params)
+    return CallToolResult(content=[TextContent(type="text", text=result.text)], is_error=result.is_error)
+
+
+async def _initialized(context: ServerRequestContext[Session], params: NotificationParams) -> None:
+    await context.lifespan_context.initialized()
+
+
+async def _refuse_discovery(context: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
+    """Keep the client on the handshake protocol: a server that takes part in the newer one is no channel to it."""
+    if context.method == "server/discover":
+        raise MCPError(code=METHOD_NOT_FOUND, message="Method not found")
+    return await call_next(context)
+
+
+def _make_server() -> Server[Session]:
+    server: Server[Session] = Server(
+        "channeld",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        on_list_tools=_list_tools,
+        on_call_tool=_call_tool,
+    )
+    server.add_notification_handler("notifications/initialized", NotificationParams, _initialized)
+    server.middleware = [_refuse_discovery]
+    return server
+
+
+SERVER: Final = _make_server()
+INIT_OPTIONS: Final = SERVER.create_initialization_options(experimental_capabilities={"claude/channel": {}})

@@ -1,0 +1,95 @@
+"""Accepts shims, and watches over the processes of sessions whose connection is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import structlog
+
+from channeld.config import Worker
+from channeld.core.errors import StoreUnavailable
+from channeld.core.model import Lease
+from channeld.daemon.procwatch import wait_end
+from channeld.daemon.router import Router
+from channeld.daemon.session import Session
+from channeld.daemon.sockets import Peer
+from channeld.daemon.tools import Toolbox
+
+log = structlog.get_logger()
+
+
+class Sessions:
+    """Every session, attached or not."""
+
+    def __init__(self, router: Router, toolbox: Toolbox, workers: list[Worker]) -> None:
+        self._router, self._toolbox = router, toolbox
+        self._platforms = {worker.name: worker.platform for worker in workers}
+        self._open: set[Session] = set()
+        self._watches: dict[str, asyncio.Task[None]] = {}
+
+    async def accept(self, connection: socket.socket, peer: Peer) -> None:
+        """Take over a connection of a shim."""
+        session = Session(self, self._toolbox)
+        self._open.add(session)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: session.protocol, connection)
+        session.expect_hello()
+
+    async def resume(self, living: list[tuple[str, str, int, int]]) -> None:
+        """Watch the processes of an earlier daemon's sessions: they come back, or have ended."""
+        for instance, _, pid, pid_start in living:
+            self._watch(instance, pid, pid_start)
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return every session that has said who it is."""
+        return [session.snapshot() for session in self._open if session.instance]
+
+    def close(self) -> None:
+        """Close every connection; the shims come back to the next daemon."""
+        for task in self._watches.values():
+            task.cancel()
+        for session in list(self._open):
+            session.protocol.close()
+
+    # -- Owner
+
+    async def session_ready(self, session: Session) -> None:
+        """Attach a session whose handshake is complete."""
+        try:
+            await self._router.session_attached(session, session.written)
+        except StoreUnavailable as trouble:
+            log.error("session_not_attached", session=session.name, reason=str(trouble))
+            session.protocol.close()  # the shim comes back, and the disk may have room by then
+            return
+        # Only now: had the process ended in between, the watch would have to see it.
+        self._watch(session.instance, session.pid, session.pid_start)
+
+    def session_closed(self, session: Session) -> None:
+        """Forget a connection; its process may come back."""
+        self._open.discard(session)
+        self._router.session_detached(session)
+
+    async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
+        """Pass on what a client has read."""
+        await self._router.confirmed(session, lease, seqs)
+
+    def platform_of(self, worker: str) -> str:
+        """Return the platform of a worker."""
+        return self._platforms.get(worker, worker)
+
+    # -- inside
+
+    def _watch(self, instance: str, pid: int, pid_start: int) -> None:
+        if instance in self._watches:
+            return
+        task = asyncio.create_task(self._wait_end(instance, pid, pid_start))
+        self._watches[instance] = task
+        task.add_done_callback(lambda _: self._watches.pop(instance, None))
+
+    async def _wait_end(self, instance: str, pid: int, pid_start: int) -> None:
+        while True:
+            await wait_end(pid, pid_start)
+            if pid != 0 or instance not in self._router.sessions:
+                break  # one that we cannot see is alive as long as it is connected
+        await self._router.session_ended(instance)

@@ -1,0 +1,227 @@
+"""Keeps one worker running: start, ready deadline, heartbeat, backoff, blocked, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from channeld.config import Worker
+from channeld.core import lifecycle
+from channeld.core.errors import ConfigError
+from channeld.core.lifecycle import WORKER_TRANSITIONS, WorkerState, describe_exit
+from channeld.core.restart import RestartPolicy, Verdict
+from channeld.daemon.credentials import find_token, make_token
+from channeld.daemon.health import Health, Issue, Severity
+from channeld.daemon.link import Hub, WorkerLink
+from channeld.daemon.process import Process, worker_argv
+from channeld.ipc.messages import Drain, Trouble
+from channeld.paths import Paths
+
+log = structlog.get_logger()
+
+
+class Switchboard(Hub, Protocol):
+    """Who wants to know when a worker can be used."""
+
+    async def worker_ready(self, link: WorkerLink) -> None:
+        """Begin to give it work."""
+
+    async def worker_gone(self, link: WorkerLink) -> None:
+        """Settle what it was doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Deadlines in seconds; tests make them short."""
+
+    ready_s: float = lifecycle.READY_DEADLINE_S
+    silent_s: float = lifecycle.SILENT_LIMIT_S
+    drain_s: float = lifecycle.DRAIN_DEADLINE_S
+
+
+class Supervisor:
+    """One worker's life, from the first start to the stop of the daemon."""
+
+    def __init__(self, worker: Worker, paths: Paths, board: Switchboard, health: Health, limits: Limits) -> None:
+        self.worker = worker
+        self.state = WorkerState.STOPPED
+        self.since = time.time()
+        self.starts = 0
+        self.detail = ""
+        self.link: WorkerLink | None = None
+        self._process: Process | None = None
+        self._paths, self._board, self._health, self._limits = paths, board, health, limits
+        self._policy = RestartPolicy()
+        self._wanted = asyncio.Event()  # a restart or the stop was asked for
+        self._stopping = False
+        self._changed = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process."""
+        return self._process.pid if self._process else None
+
+    def restart(self) -> None:
+        """End the process and start it anew, whatever kept it from running."""
+        self._policy.forgive()
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """End the process for good; ``run`` returns when that is done."""
+        self._stopping = True
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Keep the worker running until ``stop``."""
+        while not self._stopping:
+            self._wanted.clear()
+            exit_code, reason = await self._one_life()
+            if self._stopping:
+                break
+            if self._wanted.is_set():
+                continue
+            await self._pause(exit_code, reason)
+        self._move(WorkerState.STOPPED)
+
+    # -- one process
+
+    async def _one_life(self) -> tuple[int | None, str]:
+        """Start a process and stay with it to its end.
+
+        Returns:
+            Its exit status and, if we ended it, why.
+        """
+        name = self.worker.name
+        self._move(WorkerState.STARTING)
+        self.starts += 1
+        link = self.link = WorkerLink(
+            name, self.worker.settings, str(self._paths.inbox), self._board,
+            on_change=self._changed.set, on_trouble=self._trouble,
+        )  # fmt: skip
+        try:
+            token = (make_token if self.worker.platform == "web" else find_token)(name, self._paths.credentials)
+            argv = worker_argv(self.worker.platform, self.worker.command)
+            process = await Process.start(name, argv, token, self._paths.log / f"{name}.log")
+        except (OSError, ConfigError) as error:
+            self.link = None
+            return None, str(error)
+        self._process = process
+        log.info("worker_started", worker=name, pid=process.pid)
+        await asyncio.get_running_loop().create_connection(lambda: link.protocol, sock=process.connection)
+        ended = asyncio.create_task(process.wait())
+        try:
+            reason = await self._watch(process, link, ended)
+            code = await ended
+        finally:
+            self._process = self.link = None
+            link.protocol.close()
+            await self._board.worker_gone(link)
+        log.info("worker_ended", worker=name, pid=process.pid, exit=code, how=describe_exit(code), reason=reason)
+        return code, reason
+
+    async def _watch(self, process: Process, link: WorkerLink, ended: asyncio.Task[int]) -> str:
+        """Return when the process has ended or been ended; the reason if it was we who did it."""
+        started_at = time.monotonic()
+        wanted = asyncio.create_task(self._wanted.wait())
+        try:
+            while True:
+                self._changed.clear()
+                if link.is_ready and self.state is WorkerState.STARTING:
+                    self._move(WorkerState.READY)
+                    self._health.clear_subject(self.worker.name)
+                    await self._board.worker_ready(link)
+                if self.state is WorkerState.STARTING:
+                    deadline, reason = started_at + self._limits.ready_s, "it was not ready in time"
+                else:
+                    deadline, reason = link.heard_at + self._limits.silent_s, "it was silent for too long"
+                changed = asyncio.create_task(self._changed.wait())
+                waiting = {ended, wanted, changed}
+                left = max(0.0, deadline - time.monotonic())
+                done, _ = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                if ended in done:
+                    return link.refusal
+                if wanted in done:
+                    await self._drain(process, link, ended)
+                    return "it was asked to end"
+                if link.gone.is_set():
+                    # Without its socket a worker is useless; a healthy one ends by itself now.
+                    await self._give_time(ended, process)
+                    return link.refusal or "it closed its socket"
+                silent_since = started_at if self.state is WorkerState.STARTING else link.heard_at
+                limit = self._limits.ready_s if self.state is WorkerState.STARTING else self._limits.silent_s
+                if time.monotonic() - silent_since >= limit:
+                    log.error("worker_unresponsive", worker=self.worker.name, pid=process.pid, reason=reason)
+                    await process.abort()
+                    return reason
+        finally:
+            wanted.cancel()
+
+    async def _drain(self, process: Process, link: WorkerLink, ended: asyncio.Task[int]) -> None:
+        if self.state in {WorkerState.STARTING, WorkerState.READY}:
+            self._move(WorkerState.DRAINING)
+        link.send(Drain())
+        await asyncio.wait({ended}, timeout=self._limits.drain_s)
+        if not ended.done():
+            process.terminate()
+            await self._give_time(ended, process)
+
+    async def _give_time(self, ended: asyncio.Task[int], process: Process) -> None:
+        await asyncio.wait({ended}, timeout=lifecycle.ABORT_GRACE_S)
+        if not ended.done():
+            await process.abort()
+
+    # -- between processes
+
+    async def _pause(self, exit_code: int | None, reason: str) -> None:
+        decision = self._policy.ended(exit_code, time.monotonic(), random.random())
+        what = reason or describe_exit(exit_code)
+        name = self.worker.name
+        match decision.verdict:
+            case Verdict.BACKOFF:
+                self._move(WorkerState.BACKOFF, f"{what}; starting again")
+            case Verdict.FAILED:
+                self._move(WorkerState.FAILED, f"{what}; it keeps ending, so the next try is in 15 minutes")
+                text = f"The worker {name} keeps ending: {what}."
+                hint = f"See `channeld logs {name}`, mend the cause, then `channeld restart {name}`."
+                self._health.report(Issue("worker_failed", Severity.ERROR, text, hint), name)
+            case Verdict.BLOCKED:
+                self._move(WorkerState.BLOCKED, what)
+                text = f"The worker {name} has stopped: {what}."
+                hint = f"See `channeld logs {name}`, mend it, then `channeld restart {name}`."
+                self._health.report(Issue("worker_blocked", Severity.ERROR, text, hint), name)
+        log.warning("worker_waits", worker=name, state=self.state, delay_s=decision.delay_s, reason=what)
+        try:
+            await asyncio.wait_for(self._wanted.wait(), decision.delay_s)
+        except TimeoutError:
+            pass
+
+    def _trouble(self, trouble: Trouble) -> None:
+        """The platform's side: shown as an issue until the worker takes it back or is ready anew."""
+        code = f"worker_{trouble.code}"[:64]
+        if trouble.text:
+            issue = Issue(code, Severity.WARNING, trouble.text[:300], trouble.hint[:300])
+            self._health.report(issue, self.worker.name)
+        else:
+            self._health.clear(code, self.worker.name)
+
+    def _move(self, state: WorkerState, detail: str = "") -> None:
+        if state is self.state:
+            return
+        assert state in WORKER_TRANSITIONS[self.state], f"{self.worker.name}: {self.state} to {state}"
+        self.state, self.detail, self.since = state, detail, time.time()
+        log.info("worker_state", worker=self.worker.name, state=state, detail=detail)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what ``status`` shows of this worker."""
+        link = self.link
+        return {
+            "name": self.worker.name, "platform": self.worker.platform, "state": str(self.state),
+            "detail": self.detail, "account": link.account if link else None, "pid": self.pid,
+            "since": self.since, "starts": self.starts,
+        }  # fmt: skip

@@ -1,0 +1,39 @@
+"""The one line that a shim sends before MCP begins: who it is and what stands above it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+SESSION_PROTOCOL: Final = 1
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+"""Of one MCP line, either way."""
+
+
+class ClaudeProcess(msgspec.Struct, kw_only=True):
+    """The nearest claude process above the shim, with those of its arguments that matter here."""
+
+    pid: int
+    argv: list[str]
+
+
+class SessionHello(msgspec.Struct, kw_only=True):
+    """The first line of a shim's connection."""
+
+    channeld: int  # version of this line and what follows it
+    version: str
+    instance: str  # random, the same for the life of the shim process
+    pid: int
+    pid_start: int  # clock ticks since boot, field 22 of /proc/PID/stat
+    name: str
+    project: str = ""
+    listening: str = "auto"  # auto | yes | no
+    claude: ClaudeProcess | None = None
+    readable: bool = True  # the processes above could be read
+    written: list[str] = []  # the last delivery ids that were taken over for Claude
+    dropped_reports: int = 0
+    resumed: bool = False  # the handshake that follows is a replay
+
+
+decoder: Final = msgspec.json.Decoder(SessionHello)

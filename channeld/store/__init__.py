@@ -1,0 +1,1 @@
+"""The durable mailbox: SQLite behind one thread and one connection."""

@@ -1,0 +1,208 @@
+"""Inbound events: accepted, claimed for a session, confirmed, given back, answered."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Sequence as Many
+from typing import NamedTuple
+
+import msgspec
+
+from channeld.core.delivery import EventState, split_on_reconnect
+from channeld.core.model import Inbound, Lease, StoredEvent
+from channeld.store.db import Database
+from channeld.store.queries import QUERIES
+from channeld.store.sequence import Sequence, next_epoch
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Inbound).decode
+
+
+class Acceptance(NamedTuple):
+    """What became of one offer."""
+
+    event: StoredEvent | None  # None: it was in the mailbox already
+    claimed: bool  # it was claimed in the same transaction and is to be pushed now
+
+
+class Attachment(NamedTuple):
+    """What a session process finds when it connects."""
+
+    lease: Lease
+    unconfirmed: list[StoredEvent]  # written to it over an earlier connection: only a ping is missing
+    lost: list[StoredEvent]  # recorded as pushed but never written: push again, flagged
+
+
+class Mailbox:
+    """The inbound side of the store. Times are unix seconds, passed in."""
+
+    def __init__(self, database: Database, sequence: Sequence) -> None:
+        self._db = database
+        self._sequence = sequence
+
+    async def accept(
+        self, worker: str, offers: Many[Inbound], lease: Lease | None, room: int, now: float
+    ) -> list[Acceptance]:
+        """Put events on disk, each at most once for ever.
+
+        Args:
+            worker: who offers them.
+            offers: in the platform's order.
+            lease: session that is free, to claim them for in the same transaction.
+            room: how many it can take.
+            now: unix time, seconds.
+
+        Raises:
+            StoreUnavailable: nothing of this was accepted.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[Acceptance]:
+            left, results = room, []
+            for inbound in offers:
+                acceptance = self._accept(connection, worker, inbound, lease if left > 0 else None, now)
+                left -= acceptance.claimed
+                results.append(acceptance)
+            return results
+
+        return await self._db.submit(work, durable=True)
+
+    def _accept(
+        self, connection: sqlite3.Connection, worker: str, inbound: Inbound, lease: Lease | None, now: float
+    ) -> Acceptance:
+        seq, delivery_id = self._sequence.next(connection), secrets.token_hex(8)
+        cursor = connection.execute(
+            QUERIES["accept_event"],
+            {
+                "seq": seq,
+                "delivery_id": delivery_id,
+                "worker": worker,
+                "event_key": inbound.event_key,
+                "chat": inbound.chat,
+                "kind": inbound.kind,
+                "message_id": inbound.message_id,
+                "text": inbound.text,
+                "detail": _encode(msgspec.structs.replace(inbound, text="")),
+                "now": now,
+                "not_before": None,
+                "state": "queued",
+            },
+        )
+        if cursor.rowcount == 0:
+            return Acceptance(None, claimed=False)
+        claimed = (
+            lease is not None
+            and connection.execute(
+                QUERIES["claim_accepted"],
+                {"seq": seq, "chat": inbound.chat, "instance": lease.instance, "epoch": lease.epoch},
+            ).rowcount
+            == 1
+        )
+        event = StoredEvent(
+            seq=seq, delivery_id=delivery_id, worker=worker, inbound=inbound, accepted_at=now, pushes=int(claimed),
+            state=EventState.PUSHED if claimed else EventState.QUEUED,
+        )  # fmt: skip
+        return Acceptance(event, claimed)
+
+    async def attach(
+        self, instance: str, name: str, pid: int, pid_start: int, written: frozenset[str], now: float
+    ) -> Attachment:
+        """Register a session process's connection and sort out what an earlier connection of it left open."""
+
+        def work(connection: sqlite3.Connection) -> Attachment:
+            epoch = next_epoch(connection)
+            lease = {"instance": instance, "epoch": epoch}
+            connection.execute(
+                QUERIES["put_instance"],
+                {"id": instance, "name": name, "pid": pid, "pid_start": pid_start, "epoch": epoch, "now": now},
+            )
+            connection.execute(QUERIES["adopt_events"], lease)
+            open_events = _events(connection.execute(QUERIES["pushed_to"], {"instance": instance}))
+            known, lost = split_on_reconnect([e.delivery_id for e in open_events], written)
+            for event in open_events:
+                if event.delivery_id in set(lost):
+                    event.pushes += 1
+                    connection.execute(QUERIES["repush_event"], {**lease, "seq": event.seq, "now": now}).fetchall()
+            return Attachment(
+                Lease(instance, epoch),
+                [e for e in open_events if e.delivery_id in set(known)],
+                [e for e in open_events if e.delivery_id in set(lost)],
+            )
+
+        return await self._db.submit(work)
+
+    async def claim(self, lease: Lease, limit: int, now: float) -> list[StoredEvent]:
+        """Take the oldest events that may go and record them as pushed to this session."""
+        return await self._change("claim_events", instance=lease.instance, epoch=lease.epoch, limit=limit, now=now)
+
+    async def confirm(self, lease: Lease, seqs: Many[int], now: float) -> list[StoredEvent]:
+        """Record that the client has read these. A stale lease confirms nothing."""
+        return await self._change(
+            "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now
+        )
+
+    async def answer(self, instance: str, chat: str, now: float) -> list[StoredEvent]:
+        """Record that Claude replied to a chat."""
+        return await self._change("answer_events", instance=instance, chat=chat, now=now)
+
+    async def give_back(self, instance: str, now: float) -> list[StoredEvent]:
+        """Queue again what an ended session process did not confirm."""
+
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            connection.execute(QUERIES["end_instance"], {"id": instance, "now": now})
+            return _events(connection.execute(QUERIES["give_back"], {"instance": instance, "now": now}))
+
+        return await self._db.submit(work)
+
+    async def living_instances(self) -> list[tuple[str, str, int, int]]:
+        """Return ``(id, name, pid, pid_start)`` of the session processes whose end was not seen."""
+        return await self._db.submit(
+            lambda connection: [tuple(row) for row in connection.execute(QUERIES["living_instances"])]
+        )
+
+    async def knows_chat(self, chat: str, instance: str | None = None) -> bool:
+        """Tell whether a chat has ever sent anything, or has sent something that this session was given."""
+        name = "chat_exists" if instance is None else "knows_chat"
+        return await self._db.submit(
+            lambda connection: connection.execute(QUERIES[name], {"chat": chat, "instance": instance}).fetchone()
+            is not None
+        )
+
+    async def find(self, chat: str, message_id: str) -> StoredEvent | None:
+        """Return the inbound message of that id, or None."""
+        found = await self._change("find_event", chat=chat, message_id=message_id)
+        return found[0] if found else None
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many events are in each state."""
+        return await self._db.submit(
+            lambda connection: {row["state"]: row["n"] for row in connection.execute(QUERIES["count_events"])}
+        )
+
+    async def waiting(self) -> list[tuple[str, int, float]]:
+        """Return ``(chat, how many, accepted_at of the oldest)`` of what has not been pushed."""
+        return await self._db.submit(
+            lambda connection: [tuple(row) for row in connection.execute(QUERIES["count_waiting"])]
+        )
+
+    async def _change(self, query: str, **values: object) -> list[StoredEvent]:
+        return await self._db.submit(lambda connection: _events(connection.execute(QUERIES[query], values)))
+
+
+def _array(numbers: Many[int]) -> str:
+    return f"[{','.join(map(str, numbers))}]"
+
+
+def _events(rows: sqlite3.Cursor) -> list[StoredEvent]:
+    events = []
+    for row in rows:
+        inbound = _decode(row["detail"])
+        inbound.text = row["text"]
+        events.append(
+            StoredEvent(
+                seq=row["seq"], delivery_id=row["delivery_id"], worker=row["worker"], inbound=inbound,
+                state=row["state"], pushes=row["pushes"], accepted_at=row["accepted_at"],
+            )  # fmt: skip
+        )
+    events.sort(key=lambda event: event.seq)  # RETURNING promises no order
+    return events

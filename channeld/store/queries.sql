@@ -1,0 +1,191 @@
+-- Named statements, each one step of a delivery. A lease is (instance, epoch): a stale or ended holder changes no row.
+-- Where a condition on state stands twice, the wider one lets SQLite use a partial index.
+
+-- name: accept_event
+INSERT INTO event (seq, delivery_id, worker, event_key, chat, kind, message_id, text, detail, accepted_at, changed_at,
+                   not_before, state)
+VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :text, :detail, :now, :now,
+        :not_before, :state)
+ON CONFLICT (worker, event_key) DO NOTHING;
+
+-- name: claim_accepted
+-- In the transaction of its acceptance, and only if nothing older of its chat still waits.
+UPDATE event SET state = 'pushed', pushes = 1, instance = :instance, epoch = :epoch
+ WHERE seq = :seq AND state = 'queued'
+   AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = :chat AND older.state IN ('held', 'queued')
+                      AND older.seq < :seq)
+   AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL);
+
+-- name: claim_events
+-- The oldest events that may go: none of them behind an older one of its chat that is held.
+UPDATE event SET state = 'pushed', pushes = pushes + 1, instance = :instance, epoch = :epoch, changed_at = :now
+ WHERE seq IN (
+    SELECT e.seq FROM event AS e
+     WHERE e.state = 'queued'
+       AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
+       AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
+                          AND older.state IN ('held', 'queued') AND older.seq < e.seq)
+     ORDER BY e.seq LIMIT :limit)
+RETURNING *;
+
+-- name: release_due
+UPDATE event SET state = 'queued', not_before = NULL, changed_at = :now
+ WHERE state = 'held' AND state IN ('held', 'queued') AND not_before <= :now;
+
+-- name: confirm_events
+-- A ping came back: everything pushed up to here over this connection has been read.
+UPDATE event SET state = 'delivered', changed_at = :now
+ WHERE state = 'pushed' AND instance = :instance AND epoch = :epoch AND seq IN (SELECT value FROM json_each(:seqs))
+RETURNING *;
+
+-- name: pushed_to
+SELECT * FROM event WHERE state = 'pushed' AND instance = :instance ORDER BY seq;
+
+-- name: adopt_events
+-- The same process came back over a new connection.
+UPDATE event SET epoch = :epoch WHERE state = 'pushed' AND instance = :instance;
+
+-- name: repush_event
+UPDATE event SET pushes = pushes + 1, changed_at = :now
+ WHERE seq = :seq AND state = 'pushed' AND instance = :instance AND epoch = :epoch
+RETURNING *;
+
+-- name: give_back
+-- The process has ended before it confirmed these.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
+ WHERE state = 'pushed' AND instance = :instance
+RETURNING *;
+
+-- name: answer_events
+UPDATE event SET state = 'answered', changed_at = :now
+ WHERE state IN ('delivered', 'seen') AND instance = :instance AND chat = :chat
+RETURNING *;
+
+-- name: knows_chat
+-- Has this session process been given a message of this chat?
+SELECT 1 FROM event WHERE chat = :chat AND instance = :instance LIMIT 1;
+
+-- name: chat_exists
+SELECT 1 FROM event WHERE chat = :chat LIMIT 1;
+
+-- name: find_event
+SELECT * FROM event WHERE chat = :chat AND message_id = :message_id AND kind = 'message' ORDER BY seq DESC LIMIT 1;
+
+-- name: put_instance
+INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)
+VALUES (:id, :name, :pid, :pid_start, :epoch, :now)
+ON CONFLICT (id) DO UPDATE SET epoch = :epoch, name = :name, ended_at = NULL;
+
+-- name: end_instance
+UPDATE instance SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
+
+-- name: living_instances
+SELECT id, name, pid, pid_start FROM instance WHERE ended_at IS NULL;
+
+-- name: find_call
+SELECT id FROM call WHERE instance = :instance AND tool_use_id = :tool_use_id;
+
+-- name: accept_call
+INSERT INTO call (instance, tool_use_id, chat, accepted_at) VALUES (:instance, :tool_use_id, :chat, :now)
+RETURNING id;
+
+-- name: accept_part
+INSERT INTO part (seq, send_id, call, worker, chat, kind, message_id, text, detail, accepted_at, changed_at, state)
+VALUES (:seq, :send_id, :call, :worker, :chat, :kind, :message_id, :text, :detail, :now, :now, 'queued')
+RETURNING *;
+
+-- name: parts_of_call
+SELECT * FROM part WHERE call = :call ORDER BY seq;
+
+-- name: claim_parts
+-- Per chat the oldest part that still waits; while one is being sent, its chat waits.
+UPDATE part SET state = 'sending', attempts = attempts + 1, epoch = :epoch, changed_at = :now
+ WHERE seq IN (
+    SELECT min(seq) FROM part
+     WHERE worker = :worker AND state IN ('queued', 'sending') GROUP BY chat)
+   AND state = 'queued' AND (not_before IS NULL OR not_before <= :now)
+RETURNING *;
+
+-- name: next_part_due
+SELECT min(not_before) FROM part WHERE worker = :worker AND state = 'queued' AND state IN ('queued', 'sending')
+   AND not_before IS NOT NULL;
+
+-- name: settle_part
+UPDATE part SET state = :state, platform_id = coalesce(:platform_id, platform_id), error = :error,
+       not_before = :not_before, changed_at = :now
+ WHERE seq = :seq AND state = 'sending' AND epoch = :epoch
+RETURNING *;
+
+-- name: lose_worker
+-- A worker process ended: what it was sending goes to :state.
+UPDATE part SET state = :state, error = :error, changed_at = :now
+ WHERE worker = :worker AND state = 'sending' AND state IN ('queued', 'sending') AND epoch <> :epoch
+RETURNING *;
+
+-- name: apply_edit
+UPDATE part SET text = :text, edited = 1, changed_at = :now
+ WHERE chat = :chat AND platform_id = :message_id AND kind = 'message'
+RETURNING *;
+
+-- name: find_item
+SELECT seq FROM timeline WHERE chat = :chat AND id = :id ORDER BY seq DESC LIMIT 1;
+
+-- name: history_after
+SELECT * FROM timeline WHERE chat = :chat AND seq > :seq ORDER BY seq LIMIT :limit;
+
+-- name: history_before
+SELECT * FROM timeline WHERE chat = :chat AND seq < :seq ORDER BY seq DESC LIMIT :limit;
+
+-- name: history_item
+SELECT * FROM timeline WHERE seq = :seq;
+
+-- name: latest
+SELECT * FROM timeline WHERE :chat IS NULL OR chat = :chat ORDER BY seq DESC LIMIT :limit;
+
+-- name: reactions
+SELECT message_id, text FROM part
+ WHERE chat = :chat AND kind = 'react' AND state = 'sent' AND message_id IN (SELECT value FROM json_each(:ids))
+ ORDER BY seq;
+
+-- name: index_new
+INSERT INTO search (rowid, text) SELECT seq, text FROM timeline WHERE seq > :upto;
+
+-- name: find_text
+SELECT timeline.* FROM search JOIN timeline ON timeline.seq = search.rowid
+ WHERE search MATCH :query AND (:chat IS NULL OR timeline.chat = :chat)
+ ORDER BY timeline.seq DESC LIMIT :limit;
+
+-- name: count_events
+SELECT state, count(*) AS n FROM event GROUP BY state;
+
+-- name: count_waiting
+SELECT chat, count(*) AS n, min(accepted_at) AS since FROM event
+ WHERE state IN ('held', 'queued') GROUP BY chat ORDER BY since;
+
+-- name: count_parts
+SELECT worker, state, count(*) AS n FROM part WHERE state IN ('queued', 'sending', 'failed', 'uncertain')
+ GROUP BY worker, state;
+
+-- name: finished_events
+-- What retention may remove: nothing that is still on its way.
+SELECT seq, kind, text, detail FROM event
+ WHERE state IN ('delivered', 'seen', 'answered', 'dropped') AND changed_at < :before ORDER BY seq LIMIT :limit;
+
+-- name: finished_parts
+SELECT seq, kind, text, detail FROM part
+ WHERE state IN ('sent', 'failed', 'uncertain', 'dropped') AND changed_at < :before ORDER BY seq LIMIT :limit;
+
+-- name: forget_text
+INSERT INTO search (search, rowid, text) VALUES ('delete', :seq, :text);
+
+-- name: delete_event
+DELETE FROM event WHERE seq = :seq;
+
+-- name: delete_part
+DELETE FROM part WHERE seq = :seq;
+
+-- name: delete_empty_calls
+DELETE FROM call WHERE accepted_at < :before AND NOT EXISTS (SELECT 1 FROM part WHERE part.call = call.id);
+
+-- name: delete_ended_instances
+DELETE FROM instance WHERE ended_at < :before;

@@ -1,0 +1,156 @@
+"""The messages of a chat as people see them: history, and full-text search over both directions."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+import msgspec
+
+from channeld.core.errors import Refused
+from channeld.core.model import HistoryItem, Inbound, PartDetail
+from channeld.store import sequence
+from channeld.store.db import Database
+from channeld.store.queries import QUERIES
+
+MOST_ITEMS: Final = 500
+_inbound = msgspec.json.Decoder(Inbound).decode
+_detail = msgspec.json.Decoder(PartDetail).decode
+
+
+class Timeline:
+    """Reads messages of both directions."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def history(
+        self, chat: str, *, after: str | None = None, before: str | None = None, limit: int = 200
+    ) -> tuple[list[HistoryItem], bool]:
+        """Return messages of a chat, oldest first, and whether there are more in that direction.
+
+        Args:
+            chat: its id.
+            after: message id; the messages that follow it. An unknown id gives the latest messages.
+            before: message id; the messages just before it.
+            limit: at most this many.
+        """
+        limit = max(1, min(limit, MOST_ITEMS))
+
+        def work(connection: sqlite3.Connection) -> tuple[list[HistoryItem], bool]:
+            def seq_of(message_id: str) -> int | None:
+                row = connection.execute(QUERIES["find_item"], {"chat": chat, "id": message_id}).fetchone()
+                return row["seq"] if row else None
+
+            start = seq_of(after) if after is not None else None
+            if start is not None:
+                values = {"chat": chat, "seq": start, "limit": limit + 1}
+                rows = connection.execute(QUERIES["history_after"], values).fetchall()
+                return _items(connection, chat, rows[:limit]), len(rows) > limit
+            end = seq_of(before) if before is not None else None
+            values = {"chat": chat, "seq": end if end is not None else 2**62, "limit": limit + 1}
+            rows = connection.execute(QUERIES["history_before"], values).fetchall()
+            return _items(connection, chat, rows[:limit][::-1]), len(rows) > limit
+
+        return await self._db.submit(work)
+
+    async def items(self, chat: str, seqs: list[int]) -> list[HistoryItem]:
+        """Return these messages of a chat; numbers that are no message of it are left out."""
+
+        def work(connection: sqlite3.Connection) -> list[HistoryItem]:
+            rows = [connection.execute(QUERIES["history_item"], {"seq": seq}).fetchone() for seq in sorted(seqs)]
+            return _items(connection, chat, [row for row in rows if row is not None and row["chat"] == chat])
+
+        return await self._db.submit(work)
+
+    async def item(self, chat: str, message_id: str) -> HistoryItem | None:
+        """Return the message of that id, or None."""
+
+        def work(connection: sqlite3.Connection) -> HistoryItem | None:
+            found = connection.execute(QUERIES["find_item"], {"chat": chat, "id": message_id}).fetchone()
+            if found is None:
+                return None
+            row = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
+            return _items(connection, chat, [row])[0]
+
+        return await self._db.submit(work)
+
+    async def latest(self, chat: str | None, limit: int) -> list[HistoryItem]:
+        """Return the latest messages of one chat or of all, oldest first."""
+        values = {"chat": chat, "limit": max(1, min(limit, MOST_ITEMS))}
+
+        def work(connection: sqlite3.Connection) -> list[HistoryItem]:
+            rows = connection.execute(QUERIES["latest"], values).fetchall()
+            return [item for row in rows[::-1] for item in _items(connection, row["chat"], [row])]
+
+        return await self._db.submit(work)
+
+    async def search(self, query: str, chat: str | None, limit: int) -> list[HistoryItem]:
+        """Return messages that hold every word of the query, newest first.
+
+        Raises:
+            Refused: there is no word in the query.
+        """
+        words = [word.replace('"', '""') for word in query.split()]
+        if not words:
+            raise Refused("The search has no word in it.", hint="Give one or more words.", code="bad_query")
+        expression = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is an operator
+
+        def work(connection: sqlite3.Connection) -> list[HistoryItem]:
+            _index(connection)
+            values = {"query": expression, "chat": chat, "limit": max(1, min(limit, MOST_ITEMS))}
+            rows = connection.execute(QUERIES["find_text"], values).fetchall()
+            return [item for row in rows for item in _items(connection, row["chat"], [row])]
+
+        return await self._db.submit(work)
+
+
+def apply_edit(
+    connection: sqlite3.Connection, chat: str, message_id: str, text: str, now: float
+) -> list[sqlite3.Row]:
+    """Give a sent message its new text, in the search index too."""
+    found = connection.execute(QUERIES["find_item"], {"chat": chat, "id": message_id}).fetchone()
+    indexed = found is not None and found["seq"] <= sequence.read(connection, "indexed")
+    if indexed:
+        old = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
+        connection.execute(QUERIES["forget_text"], {"seq": old["seq"], "text": old["text"]})
+    rows = connection.execute(
+        QUERIES["apply_edit"], {"chat": chat, "message_id": message_id, "text": text, "now": now}
+    ).fetchall()
+    if indexed:
+        row = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
+        connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (row["seq"], row["text"]))
+    return rows
+
+
+def _index(connection: sqlite3.Connection) -> None:
+    """Bring the search index up to date."""
+    upto = sequence.read(connection, "indexed")
+    latest = connection.execute("SELECT coalesce(max(seq), 0) FROM timeline").fetchone()[0]
+    if latest > upto:
+        connection.execute(QUERIES["index_new"], {"upto": upto})
+        sequence.write(connection, "indexed", latest)
+
+
+def _items(connection: sqlite3.Connection, chat: str, rows: list[sqlite3.Row]) -> list[HistoryItem]:
+    ids = msgspec.json.encode([row["id"] for row in rows]).decode()
+    reactions: dict[str, list[str]] = {}
+    for reaction in connection.execute(QUERIES["reactions"], {"chat": chat, "ids": ids}):
+        # One reaction a message is what the platforms grant a bot: a later one replaces it, an empty one removes it.
+        reactions[reaction["message_id"]] = [reaction["text"]] if reaction["text"] else []
+    return [_item(row, reactions.get(row["id"], [])) for row in rows]
+
+
+def _item(row: sqlite3.Row, reactions: list[str]) -> HistoryItem:
+    common = {
+        "seq": row["seq"], "id": row["id"], "direction": row["direction"], "chat": row["chat"], "text": row["text"],
+        "ts": row["accepted_at"], "state": row["state"], "edited": bool(row["edited"]), "reactions": reactions,
+        "error": row["error"],
+    }  # fmt: skip
+    if row["direction"] == "in":
+        inbound = _inbound(row["detail"])
+        return HistoryItem(
+            **common, user=inbound.sender, reply_to=inbound.reply_to_id, attachments=inbound.attachments
+        )
+    detail = _detail(row["detail"])
+    return HistoryItem(**common, user="Claude", reply_to=detail.reply_to, attachments=detail.files)
