@@ -29,6 +29,7 @@ SENDER: Final = ("owner", "you")  # id and name: the holder of the token
 _STATIC: Final = {
     "/": ("index.html", "text/html"),
     "/app.js": ("app.js", "text/javascript"),
+    "/draw.js": ("draw.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
