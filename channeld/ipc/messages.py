@@ -91,12 +91,13 @@ class Uncertain(Message):
 
 
 class AskHistory(Message):
-    """Ask for messages of one of the worker's chats: after an id, or the latest ones before an id."""
+    """Ask for messages of one of the worker's chats: after an id, the latest ones before an id, or exactly one."""
 
     ref: int
     chat: str
     after: str | None = None
     before: str | None = None
+    only: str | None = None  # the id of the one message that is wanted
     limit: int = 200
 
 

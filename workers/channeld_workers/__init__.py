@@ -1,0 +1,1 @@
+"""Workers: one process for each platform account. They translate, decide nothing about access and keep no state."""

@@ -1,0 +1,43 @@
+"""Messages as the script API shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from channeld.ipc.messages import HistoryItem, Presence
+
+
+def message(item: HistoryItem) -> dict[str, Any]:
+    """Return a message for ``GET /api/messages`` and the ``message`` events.
+
+    ``seq`` stays the same when a reply that waited to be sent gets its final ``id``.
+    """
+    return {
+        "id": item.id,
+        "seq": item.seq,
+        "direction": item.direction,
+        "text": item.text,
+        "ts": datetime.fromtimestamp(item.ts, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "user": item.user,
+        "state": item.state,
+        "reply_to": item.reply_to,
+        "attachments": [
+            {
+                "name": file.name,
+                "mime": file.mime,
+                "size": file.size,
+                "url": f"/api/files/{quote(item.id, safe='')}/{index}",
+            }
+            for index, file in enumerate(item.attachments)
+        ],
+        "edited": item.edited,
+        "reactions": item.reactions,
+        "error": item.error,
+    }
+
+
+def presence(news: Presence) -> dict[str, Any]:
+    """Return the data of a ``presence`` event."""
+    return {"listening": news.listening, "text": news.text, "working": news.working}
