@@ -155,7 +155,9 @@ def _explain(
     keys = (*above, *(str(part) for part in first["loc"]))
     where = f"{path}, line {_line_of(text, keys)}: {'.'.join(keys)}"
     if first["type"] != "extra_forbidden":
-        return ConfigError(f"{where}: {_lower_first(first['msg'])}.", hint="See the comments in the default configuration.")
+        return ConfigError(
+            f"{where}: {_lower_first(first['msg'])}.", hint="See the comments in the default configuration."
+        )
     known = _known_keys(model, tuple(str(part) for part in first["loc"][:-1]))
     near = difflib.get_close_matches(keys[-1], known, n=1)
     return ConfigError(

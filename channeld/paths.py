@@ -66,7 +66,7 @@ def find_paths(environ: dict[str, str] | None = None) -> Paths:
     if own := env.get("CHANNELD_HOME"):
         base = Path(own).absolute()
         return Paths(config=base, state=base / "state", run=base / "run")
-    home = Path(env.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - without HOME only the password file knows
+    home = Path(env.get("HOME") or os.path.expanduser("~"))
     config = Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "channeld"
     state = Path(env.get("XDG_STATE_HOME") or home / ".local" / "state") / "channeld"
     runtime = env.get("XDG_RUNTIME_DIR")

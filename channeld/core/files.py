@@ -11,8 +11,9 @@ MAX_FILES: Final = 10
 _SYSTEM: Final = ("/proc", "/sys", "/dev", "/run")
 _SECRET_HOME: Final = (
     ".ssh", ".aws", ".gnupg", ".gpg", ".azure", ".kube", ".docker", ".password-store", ".claude*", ".netrc", ".pgpass",
-    ".git-credentials", ".npmrc", ".pypirc", ".config/gcloud", ".config/gh", ".config/channeld", ".local/state/channeld",
-    ".local/share/keyrings", ".config/op", ".config/rclone", ".mozilla", ".config/google-chrome", ".config/chromium",
+    ".git-credentials", ".npmrc", ".pypirc", ".config/gcloud", ".config/gh", ".config/op", ".config/rclone",
+    ".config/channeld", ".local/state/channeld", ".local/share/keyrings", ".mozilla", ".config/google-chrome",
+    ".config/chromium",
 )  # fmt: skip
 _SECRET_NAMES: Final = (
     ".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "id_rsa*", "id_ed25519*", "id_ecdsa*",
@@ -20,9 +21,7 @@ _SECRET_NAMES: Final = (
 )  # fmt: skip
 
 
-def refusal(
-    path: str, *, home: str, own: Iterable[str], inbox: Iterable[str], temporary: Iterable[str] = ("/tmp",)
-) -> str | None:
+def refusal(path: str, *, home: str, own: Iterable[str], inbox: Iterable[str]) -> str | None:
     """Return why a file may not be sent, as a sentence, or None if it may.
 
     Args:
@@ -30,16 +29,13 @@ def refusal(
         home: the user's home folder.
         own: channeld's own folders, all refused except those in ``inbox``.
         inbox: folders of received files, which may be sent on.
-        temporary: folders to which the rules for the system's run-time folders do not apply.
     """
     file = PurePosixPath(path)
     if any(file.is_relative_to(folder) for folder in inbox):
         return None
     if any(file.is_relative_to(folder) for folder in own):
         return f"{path} belongs to channeld itself (tokens, mailbox) and is never sent."
-    if any(file.is_relative_to(folder) for folder in _SYSTEM) and not any(
-        file.is_relative_to(folder) for folder in temporary
-    ):
+    if any(file.is_relative_to(folder) for folder in _SYSTEM):
         return f"{path} is in one of the system's own folders ({', '.join(_SYSTEM)}), whose files are never sent."
     if file.is_relative_to(home) and _matches(file.relative_to(home), _SECRET_HOME):
         return f"{path} is in a folder of keys or credentials, whose files are never sent."

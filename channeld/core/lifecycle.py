@@ -32,8 +32,14 @@ class WorkerState(StrEnum):
 WORKER_TRANSITIONS: Final[dict[WorkerState, frozenset[WorkerState]]] = {
     WorkerState.STOPPED: frozenset({WorkerState.STARTING}),
     WorkerState.STARTING: frozenset(
-        {WorkerState.READY, WorkerState.DRAINING, WorkerState.BACKOFF, WorkerState.FAILED, WorkerState.BLOCKED,
-         WorkerState.STOPPED}
+        {
+            WorkerState.READY,
+            WorkerState.DRAINING,
+            WorkerState.BACKOFF,
+            WorkerState.FAILED,
+            WorkerState.BLOCKED,
+            WorkerState.STOPPED,
+        }
     ),
     WorkerState.READY: frozenset(
         {WorkerState.DRAINING, WorkerState.BACKOFF, WorkerState.FAILED, WorkerState.BLOCKED, WorkerState.STOPPED}

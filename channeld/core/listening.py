@@ -38,9 +38,11 @@ def is_claude(argv: Sequence[str]) -> bool:
         return False
     if PurePosixPath(argv[0]).name in {"claude", "claude.exe"}:
         return True
-    return len(argv) > 1 and any(
-        PurePosixPath(word).name == "claude" or "@anthropic-ai/claude-code" in word for word in argv[1:3]
-    ) and PurePosixPath(argv[0]).name in {"node", "nodejs", "bun"}
+    return (
+        len(argv) > 1
+        and any(PurePosixPath(word).name == "claude" or "@anthropic-ai/claude-code" in word for word in argv[1:3])
+        and PurePosixPath(argv[0]).name in {"node", "nodejs", "bun"}
+    )
 
 
 def opted_in(argv: Sequence[str]) -> list[str]:

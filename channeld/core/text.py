@@ -8,7 +8,10 @@ from typing import Final
 
 # Everything that a reader might take for nothing between "<" and "channel": white space, zero-width and
 # direction-override characters.
-_BLANK: Final = r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
+_BLANK: Final = (
+    r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\ufe00-\ufe0f\ufeff]*"
+)
 _TAG: Final = re.compile(rf"<({_BLANK}/?{_BLANK}channel)", re.IGNORECASE)
 _NAME_FORBIDDEN: Final = frozenset('<>[];"')
 NAME_LIMIT: Final = 120

@@ -35,6 +35,7 @@ from channeld.store.timeline import Timeline
 log = structlog.get_logger()
 _RETENTION_EVERY_S: Final = 6 * 3600.0
 _DAY_S: Final = 86400.0
+_READY_WAIT_S: Final = 10.0
 
 
 class AlreadyRunning(ChanneldError):
@@ -87,9 +88,7 @@ class App:
         self._router = Router(self._mailbox, self._outbox, self._timeline, self._health, config.sessions.default)
         workers = config.worker_list()
         self._platforms = {worker.name: worker.platform for worker in workers}
-        toolbox = Toolbox(
-            self._router, self._mailbox, self._outbox, self._timeline, self._spool, self._platforms
-        )
+        toolbox = Toolbox(self._router, self._mailbox, self._outbox, self._timeline, self._spool, self._platforms)
         self._sessions = Sessions(self._router, toolbox, workers)
         self._supervisors = {
             worker.name: Supervisor(worker, paths, self._router, self._health, limits)
@@ -214,9 +213,7 @@ class App:
         name = args.get("worker")
         supervisor = self._supervisors.get(name) if isinstance(name, str) else None
         if supervisor is None:
-            raise Refused(
-                f"There is no worker {name!r}.", hint=f"There are: {', '.join(self._supervisors) or 'none'}."
-            )
+            raise Refused(f"There is no worker {name!r}.", hint=f"There are: {', '.join(self._supervisors) or 'none'}.")
         supervisor.restart()
         return {"restarting": name}
 
@@ -230,7 +227,7 @@ class App:
         if supervisor is None or supervisor.worker.platform != "web":
             web = [s.worker.name for s in self._supervisors.values() if s.worker.platform == "web"]
             raise Refused(f"There is no web worker {name!r}.", hint=f"There are: {', '.join(web) or 'none'}.")
-        account = supervisor.link.account if supervisor.link else None
+        account = await supervisor.wait_ready(_READY_WAIT_S)
         if account is None:
             detail = supervisor.detail or str(supervisor.state)
             raise Refused(

@@ -28,7 +28,9 @@ def find_token(worker: str, folder: Path) -> str | None:
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError):
-            raise ConfigError(f"{file} cannot be read.", hint="Mend its permissions: chmod 600, owned by you.") from None
+            raise ConfigError(
+                f"{file} cannot be read.", hint="Mend its permissions: chmod 600, owned by you."
+            ) from None
     return None
 
 

@@ -12,7 +12,7 @@ _GRACE_S = 60.0
 def start_time(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot, or None if it has ended or is a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - /proc does not block
+        with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None

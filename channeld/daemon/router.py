@@ -202,9 +202,13 @@ class Router:
         if not is_chat_of(link.name, question.chat):
             link.send(m.Refused(ref=question.ref, code="foreign_chat", text="That is no chat of this worker."))
             return
-        items, more = await self._timeline.history(
-            question.chat, after=question.after, before=question.before, limit=question.limit
-        )
+        if question.only is not None:
+            item = await self._timeline.item(question.chat, question.only)
+            items, more = [item] if item is not None else [], False
+        else:
+            items, more = await self._timeline.history(
+                question.chat, after=question.after, before=question.before, limit=question.limit
+            )
         link.send(m.History(ref=question.ref, items=items, more=more))
 
     # -- telling people
@@ -269,4 +273,3 @@ class Router:
                 ),
                 part.worker,
             )  # fmt: skip
-

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 from mcp.server.connection import Connection
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import serve_connection
 from mcp.shared.exceptions import MCPError
@@ -190,9 +190,7 @@ class Session:
         self._hello = hello
         # The kernel's word on the peer would be a proxy's where one stands in between.
         self._pid = hello.pid if start_time(hello.pid) == hello.pid_start else 0
-        self.verdict = judge(
-            hello.listening, hello.claude.argv if hello.claude else None, readable=hello.readable
-        )
+        self.verdict = judge(hello.listening, hello.claude.argv if hello.claude else None, readable=hello.readable)
         if hello.dropped_reports:
             log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
         self._start(self._serve())
@@ -304,9 +302,7 @@ class Session:
 # -- one MCP server for all sessions: each connection's ``lifespan_state`` is its Session --------------------------
 
 
-async def _list_tools(
-    context: ServerRequestContext[Session], params: PaginatedRequestParams | None
-) -> ListToolsResult:
+async def _list_tools(context: ServerRequestContext[Session], params: PaginatedRequestParams | None) -> ListToolsResult:
     return ListToolsResult(tools=[Tool.model_validate(tool) for tool in TOOLS])
 
 
@@ -319,11 +315,13 @@ async def _initialized(context: ServerRequestContext[Session], params: Notificat
     await context.lifespan_context.initialized()
 
 
-async def _refuse_discovery(context: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
+class _RefuseDiscovery(ServerMiddleware[Session]):
     """Keep the client on the handshake protocol: a server that takes part in the newer one is no channel to it."""
-    if context.method == "server/discover":
-        raise MCPError(code=METHOD_NOT_FOUND, message="Method not found")
-    return await call_next(context)
+
+    async def __call__(self, ctx: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
+        if ctx.method == "server/discover":
+            raise MCPError(code=METHOD_NOT_FOUND, message="Method not found")
+        return await call_next(ctx)
 
 
 def _make_server() -> Server[Session]:
@@ -335,7 +333,7 @@ def _make_server() -> Server[Session]:
         on_call_tool=_call_tool,
     )
     server.add_notification_handler("notifications/initialized", NotificationParams, _initialized)
-    server.middleware = [_refuse_discovery]
+    server.middleware = [_RefuseDiscovery()]
     return server
 
 

@@ -60,6 +60,7 @@ class Supervisor:
         self._wanted = asyncio.Event()  # a restart or the stop was asked for
         self._stopping = False
         self._changed = asyncio.Event()
+        self._moved = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -75,6 +76,17 @@ class Supervisor:
         """End the process for good; ``run`` returns when that is done."""
         self._stopping = True
         self._wanted.set()
+
+    async def wait_ready(self, timeout_s: float) -> str | None:
+        """Return the worker's account once it is ready; None if it is not by then, or will not be soon."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.state in {WorkerState.STARTING, WorkerState.BACKOFF}:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            pass
+        return self.link.account if self.link else None
 
     async def run(self) -> None:
         """Keep the worker running until ``stop``."""
@@ -135,14 +147,11 @@ class Supervisor:
                     self._move(WorkerState.READY)
                     self._health.clear_subject(self.worker.name)
                     await self._board.worker_ready(link)
-                if self.state is WorkerState.STARTING:
-                    deadline, reason = started_at + self._limits.ready_s, "it was not ready in time"
-                else:
-                    deadline, reason = link.heard_at + self._limits.silent_s, "it was silent for too long"
                 changed = asyncio.create_task(self._changed.wait())
-                waiting = {ended, wanted, changed}
-                left = max(0.0, deadline - time.monotonic())
-                done, _ = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                left = max(0.0, self._deadline(link, started_at)[0] - time.monotonic())
+                done, _ = await asyncio.wait(
+                    {ended, wanted, changed}, timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
                 changed.cancel()
                 if ended in done:
                     return link.refusal
@@ -153,14 +162,19 @@ class Supervisor:
                     # Without its socket a worker is useless; a healthy one ends by itself now.
                     await self._give_time(ended, process)
                     return link.refusal or "it closed its socket"
-                silent_since = started_at if self.state is WorkerState.STARTING else link.heard_at
-                limit = self._limits.ready_s if self.state is WorkerState.STARTING else self._limits.silent_s
-                if time.monotonic() - silent_since >= limit:
+                deadline, reason = self._deadline(link, started_at)  # anew: it may have been heard meanwhile
+                if time.monotonic() >= deadline:
                     log.error("worker_unresponsive", worker=self.worker.name, pid=process.pid, reason=reason)
                     await process.abort()
                     return reason
         finally:
             wanted.cancel()
+
+    def _deadline(self, link: WorkerLink, started_at: float) -> tuple[float, str]:
+        """Return until when the worker must be heard of, on the monotonic clock, and what it is if it is not."""
+        if self.state is WorkerState.STARTING:
+            return started_at + self._limits.ready_s, "it was not ready in time"
+        return link.heard_at + self._limits.silent_s, "it was silent for too long"
 
     async def _drain(self, process: Process, link: WorkerLink, ended: asyncio.Task[int]) -> None:
         if self.state in {WorkerState.STARTING, WorkerState.READY}:
@@ -215,6 +229,7 @@ class Supervisor:
             return
         assert state in WORKER_TRANSITIONS[self.state], f"{self.worker.name}: {self.state} to {state}"
         self.state, self.detail, self.since = state, detail, time.time()
+        self._moved.set()
         log.info("worker_state", worker=self.worker.name, state=state, detail=detail)
 
     def snapshot(self) -> dict[str, Any]:

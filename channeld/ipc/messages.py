@@ -19,8 +19,12 @@ PROTOCOL: Final = 1
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 
 
-class Message(msgspec.Struct, tag=lambda name: "".join("_" + c.lower() if c.isupper() else c for c in name)[1:],
-              omit_defaults=True, kw_only=True):
+class Message(
+    msgspec.Struct,
+    tag=lambda name: "".join("_" + c.lower() if c.isupper() else c for c in name)[1:],
+    omit_defaults=True,
+    kw_only=True,
+):
     """Base of everything on the worker socket. Unknown fields are ignored: fields are only ever added."""
 
 

@@ -164,8 +164,9 @@ class Mailbox:
         """Tell whether a chat has ever sent anything, or has sent something that this session was given."""
         name = "chat_exists" if instance is None else "knows_chat"
         return await self._db.submit(
-            lambda connection: connection.execute(QUERIES[name], {"chat": chat, "instance": instance}).fetchone()
-            is not None
+            lambda connection: (
+                connection.execute(QUERIES[name], {"chat": chat, "instance": instance}).fetchone() is not None
+            )
         )
 
     async def find(self, chat: str, message_id: str) -> StoredEvent | None:
@@ -200,9 +201,14 @@ def _events(rows: sqlite3.Cursor) -> list[StoredEvent]:
         inbound.text = row["text"]
         events.append(
             StoredEvent(
-                seq=row["seq"], delivery_id=row["delivery_id"], worker=row["worker"], inbound=inbound,
-                state=row["state"], pushes=row["pushes"], accepted_at=row["accepted_at"],
-            )  # fmt: skip
+                seq=row["seq"],
+                delivery_id=row["delivery_id"],
+                worker=row["worker"],
+                inbound=inbound,
+                state=row["state"],
+                pushes=row["pushes"],
+                accepted_at=row["accepted_at"],
+            )
         )
     events.sort(key=lambda event: event.seq)  # RETURNING promises no order
     return events

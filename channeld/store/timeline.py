@@ -105,9 +105,7 @@ class Timeline:
         return await self._db.submit(work)
 
 
-def apply_edit(
-    connection: sqlite3.Connection, chat: str, message_id: str, text: str, now: float
-) -> list[sqlite3.Row]:
+def apply_edit(connection: sqlite3.Connection, chat: str, message_id: str, text: str, now: float) -> list[sqlite3.Row]:
     """Give a sent message its new text, in the search index too."""
     found = connection.execute(QUERIES["find_item"], {"chat": chat, "id": message_id}).fetchone()
     indexed = found is not None and found["seq"] <= sequence.read(connection, "indexed")
@@ -149,8 +147,6 @@ def _item(row: sqlite3.Row, reactions: list[str]) -> HistoryItem:
     }  # fmt: skip
     if row["direction"] == "in":
         inbound = _inbound(row["detail"])
-        return HistoryItem(
-            **common, user=inbound.sender, reply_to=inbound.reply_to_id, attachments=inbound.attachments
-        )
+        return HistoryItem(**common, user=inbound.sender, reply_to=inbound.reply_to_id, attachments=inbound.attachments)
     detail = _detail(row["detail"])
     return HistoryItem(**common, user="Claude", reply_to=detail.reply_to, attachments=detail.files)

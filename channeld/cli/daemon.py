@@ -1,0 +1,127 @@
+"""``run``, ``start``, ``stop`` and ``restart``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import click
+
+from channeld import __version__
+from channeld.cli.client import CommandFailed, NotRunning, ask, ask_or_fail, fail
+from channeld.cli.shim_host import Places
+from channeld.cli.shim_start import clean_environment, spawn_detached, start_command
+from channeld.paths import Paths, find_paths
+
+_START_LIMIT_S = 20.0
+_STOP_LIMIT_S = 30.0
+
+
+@click.command()
+def run() -> None:
+    """Run the daemon in this terminal until Ctrl-C.
+
+    Example: channeld run
+    """
+    # The daemon is a program of its own: the command line never imports it. -P keeps this folder off its path.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "channeld.daemon"])  # noqa: S606 - a shell is what we do without
+
+
+@click.command()
+def start() -> None:
+    """Start the daemon in the background.
+
+    Example: channeld start
+    """
+    paths = find_paths()
+    if _is_running(paths):
+        click.echo("channeld is running already.")
+        return
+    _start(paths)
+    click.echo("channeld is running. See: channeld status")
+
+
+@click.command()
+def stop() -> None:
+    """Stop the daemon; messages wait on disk, sessions stay and come back to the next daemon.
+
+    Example: channeld stop
+    """
+    _stop(find_paths())
+    click.echo("channeld has stopped.")
+
+
+@click.command()
+@click.argument("worker", required=False)
+def restart(worker: str | None) -> None:
+    """Restart one worker, or the whole daemon.
+
+    Example: channeld restart web
+    """
+    paths = find_paths()
+    if worker is not None:
+        ask_or_fail(paths, "restart", worker=worker)
+        click.echo(f"{worker} is restarting. See: channeld status")
+        return
+    if _is_running(paths):
+        _stop(paths)
+    _start(paths)
+    click.echo("channeld has restarted. See: channeld status")
+
+
+def _is_running(paths: Paths) -> bool:
+    try:
+        ask(paths, "status")
+    except (NotRunning, CommandFailed):
+        return False
+    return True
+
+
+def _start(paths: Paths) -> None:
+    """Start a detached daemon and wait until it answers."""
+    places = Places(os.environ, os.getcwd(), __version__)
+    error_log = places.error_log
+    before = os.path.getsize(error_log) if os.path.exists(error_log) else 0
+    argv = start_command(unit_installed=os.path.exists(places.unit) and "CHANNELD_HOME" not in os.environ)
+    spawn_detached(argv, clean_environment(os.environ, os.getcwd()), error_log)
+    end = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < end:
+        if _is_running(paths):
+            return
+        if os.path.getsize(error_log) > before:  # it has said why it ends
+            with open(error_log, encoding="utf-8", errors="replace") as file:
+                file.seek(before)
+                said = file.read().strip()
+            if said.startswith("Error:"):
+                sys.stderr.write(said + "\n")
+                sys.exit(1)
+        time.sleep(0.05)
+    fail("The daemon does not answer.", f"Look at `channeld logs` and {error_log}.")
+
+
+def _stop(paths: Paths) -> None:
+    pid = ask_or_fail(paths, "stop")["pid"]
+    end = time.monotonic() + _STOP_LIMIT_S
+    while time.monotonic() < end:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        if not paths.control_socket.exists() and not _holds_lock(paths):
+            return
+        time.sleep(0.05)
+    fail(f"The daemon (pid {pid}) is still ending.", "Wait a little, then look at `channeld logs`.")
+
+
+def _holds_lock(paths: Paths) -> bool:
+    import fcntl  # noqa: PLC0415
+
+    try:
+        with open(paths.lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
