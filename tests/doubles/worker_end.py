@@ -1,0 +1,133 @@
+"""The mind of a ``relay_worker``: the test speaks the worker protocol through a real process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from channeld.ipc import messages as m
+from tests.doubles.stores import message
+
+TIMEOUT_S = 20.0
+T = TypeVar("T", bound=m.Message)
+RELAY = Path(__file__).with_name("relay_worker.py")
+CAPABILITIES = m.Capabilities(tools=["reply", "edit_message", "react", "download_attachment"], max_text=4000)
+
+
+class WorkerEnd:
+    """One life of a relay worker."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
+        self._reader, self._writer, self.name = reader, writer, name
+        self.pid = 0
+        self.token = ""
+        self._kept: list[m.ToWorker] = []
+        self._refs = 0
+
+    async def introduce(self) -> None:
+        """Read who the process is."""
+        pid, _, self.token = (await self._reader.readline()).decode().strip().partition(" ")
+        self.pid = int(pid)
+
+    async def begin(self, capabilities: m.Capabilities = CAPABILITIES, account: str = "@pager") -> m.Welcome:
+        """Say hello, be welcomed, be ready."""
+        self.send(
+            m.Hello(protocol=m.PROTOCOL, worker=self.name, platform=self.name, version="1", capabilities=capabilities)
+        )
+        welcome = await self.expect(m.Welcome)
+        self.send(m.Ready(account=account))
+        return welcome
+
+    def send(self, *frames: m.Message) -> None:
+        """Send frames to the daemon."""
+        self.raw(b"".join(map(m.encode, frames)))
+
+    def raw(self, data: bytes) -> None:
+        """Send bytes to the daemon, whatever they are."""
+        self._writer.write(data)
+
+    def offer(self, key: str, chat: str = "pager:a", **more: Any) -> int:
+        """Offer a message and return its ref."""
+        self._refs += 1
+        self.send(m.Offer(ref=self._refs, event=message(key, chat=chat, **more)))
+        return self._refs
+
+    async def accepted(self, key: str, chat: str = "pager:a", **more: Any) -> m.Accepted:
+        """Offer a message and return when it is accepted."""
+        ref = self.offer(key, chat, **more)
+        return await self.expect(m.Accepted, lambda frame: frame.ref == ref)
+
+    async def expect(self, kind: type[T], matches: Any = lambda _: True) -> T:
+        """Return the next frame of a kind; others are kept for later.
+
+        Raises:
+            ConnectionError: the daemon or the process is gone.
+        """
+        for frame in self._kept:
+            if isinstance(frame, kind) and matches(frame):
+                self._kept.remove(frame)
+                return frame
+        async with asyncio.timeout(TIMEOUT_S):
+            while line := await self._reader.readline():
+                frame = m.to_worker.decode(line)
+                if isinstance(frame, kind) and matches(frame):
+                    return frame
+                self._kept.append(frame)
+        raise ConnectionError("the daemon is gone")
+
+    async def gone(self) -> None:
+        """Return when the daemon has closed its end."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while await self._reader.read(1 << 16):
+                pass
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Signal the worker process."""
+        os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Hang up, upon which the worker process ends."""
+        self._writer.close()
+
+
+class Pager:
+    """A platform whose workers the test scripts."""
+
+    def __init__(self, name: str = "pager") -> None:
+        self.name = name
+        self._folder = tempfile.TemporaryDirectory(prefix="pg")
+        self._path = str(Path(self._folder.name) / "s")
+        self._lives: asyncio.Queue[WorkerEnd] = asyncio.Queue()
+        self._server: asyncio.Server | None = None
+        self._all: list[WorkerEnd] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_unix_server(self._connected, self._path, limit=1 << 24)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for life in self._all:
+            life.close()
+        self._folder.cleanup()
+
+    @property
+    def config(self) -> str:
+        """The table of the configuration that runs this platform."""
+        return f"[workers.{self.name}]\ncommand = [{sys.executable!r}, {str(RELAY)!r}, {self._path!r}]\n"
+
+    async def life(self) -> WorkerEnd:
+        """Return the next worker process that was started."""
+        return await asyncio.wait_for(self._lives.get(), TIMEOUT_S)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        end = WorkerEnd(reader, writer, self.name)
+        self._all.append(end)
+        await end.introduce()
+        self._lives.put_nowait(end)
