@@ -160,8 +160,9 @@ async def running_worker(
 ) -> AsyncIterator[DaemonEnd]:
     """Start ``python -m channeld_workers.<platform>`` as the daemon does, and end it when the block is left."""
     ours, theirs = socket.socketpair()
-    token_fd = token_pipe(token)
-    with stderr.open("wb") as log:
+    token_fd = await asyncio.to_thread(token_pipe, token)  # in a thread: blocking calls on the loop are errors
+    log = await asyncio.to_thread(stderr.open, "wb")
+    try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -172,6 +173,8 @@ async def running_worker(
             stdout=asyncio.subprocess.DEVNULL,
             stderr=log,
         )
+    finally:
+        log.close()
     theirs.close()
     if token_fd is not None:
         os.close(token_fd)

@@ -61,7 +61,8 @@ def take_birthright(environ: MutableMapping[str, str]) -> Birthright:
     """
     worker = environ.pop(NAME_VARIABLE, "")
     link = _descriptor(environ, SOCKET_VARIABLE)
-    token = _descriptor(environ, TOKEN_VARIABLE)
+    token_fd = _descriptor(environ, TOKEN_VARIABLE)
+    token = None if token_fd is None else _read_token(token_fd)
     if not WORKER_NAME.fullmatch(worker) or link is None:
         raise BadSettings(
             f"A worker is started by the daemon, which sets {NAME_VARIABLE} and {SOCKET_VARIABLE}.",
@@ -72,7 +73,7 @@ def take_birthright(environ: MutableMapping[str, str]) -> Birthright:
         sock = socket.socket(fileno=link)
     except OSError as error:
         raise BadSettings(f"{SOCKET_VARIABLE} does not name an open socket: {error.strerror}.") from error
-    return Birthright(worker, sock, None if token is None else _read_token(token))
+    return Birthright(worker, sock, token)
 
 
 def _descriptor(environ: MutableMapping[str, str], variable: str) -> int | None:

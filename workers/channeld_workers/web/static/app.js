@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 const TOKEN = "channeld.token", UNSENT = "channeld.unsent", PAGE = 200, SILENT_MS = 45000;
 const messages = new Map(); // seq → {data, node}: a reply keeps its seq when it gets its final id
 let unsent = []; // {key, text, files, problem, busy, id, node}: an id means stored, and not shown above yet
-let chosen = [], hasEarlier = false, locked = false;
+let chosen = [], hasEarlier = false, locked = false, atEnd = true;
 
 const given = new URLSearchParams(location.search).get("token");
 if (given) sessionStorage.setItem(TOKEN, given);
@@ -32,7 +32,6 @@ function lock() {
 // -- messages
 
 function merge(items) {
-  const main = $("chat"), atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
   for (const data of items) {
     const known = messages.get(data.seq);
     if (known && JSON.stringify(known.data) === JSON.stringify(data)) continue;
@@ -49,7 +48,6 @@ function merge(items) {
   forget((post) => post.id && ids.has(post.id));
   $("empty").hidden = messages.size + unsent.length > 0;
   $("earlier").hidden = !hasEarlier;
-  if (atEnd) main.scrollTop = main.scrollHeight;
 }
 
 async function fetchPage(query = "") {
@@ -90,7 +88,7 @@ function forget(done) {
 function show(post) {
   const node = make("li", "message in");
   if (post.text) node.append(make("p", "text", post.text));
-  for (const file of post.files) node.append(make("p", "text", `⭱ ${file.name}`));
+  for (const file of post.files) node.append(make("p", "text", `↑ ${file.name}`));
   const meta = make("p", "meta");
   if (post.problem) {
     const again = make("button", "", "Try again"), drop = make("button", "", "Discard");
@@ -137,7 +135,7 @@ function submit(event) {
   show(post);
   forget(() => false);
   merge([]);
-  post.node.scrollIntoView({ block: "end" });
+  $("chat").scrollTop = $("chat").scrollHeight;
   send(post);
 }
 
@@ -208,6 +206,12 @@ async function stayConnected() {
   }
 }
 
+// Whoever reads the end stays there, whatever grows: a message, a picture that has loaded, the banner.
+$("chat").addEventListener("scroll", ({ target }) => {
+  atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
+});
+const sizes = new ResizeObserver(() => { if (atEnd) $("chat").scrollTop = $("chat").scrollHeight; });
+for (const id of ["chat", "messages", "unsent", "working"]) sizes.observe($(id));
 $("composer").addEventListener("submit", submit);
 $("text").addEventListener("input", grow);
 $("text").addEventListener("keydown", (event) => {

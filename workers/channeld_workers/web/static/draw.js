@@ -51,7 +51,7 @@ export function draw(data, quoted, call) {
 function drawFile(file, call) {
   const size = file.size < 1024 ? `${file.size} B` : file.size < 1048576 ? `${Math.round(file.size / 1024)} KB`
     : `${(file.size / 1048576).toFixed(1)} MB`;
-  const button = make("button", "file", `⭳ ${file.name} (${size})`);
+  const button = make("button", "file", `↓ ${file.name} (${size})`);
   button.type = "button";
   button.addEventListener("click", () => save(file, call, button));
   if (!PICTURES.includes(file.mime)) return button;

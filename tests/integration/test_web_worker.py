@@ -1,0 +1,622 @@
+"""The web worker as a real process, with a stand-in for the daemon at the other end of its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from channeld.ipc.messages import (
+    PROTOCOL,
+    Accepted,
+    AskHistory,
+    Attachment,
+    Beat,
+    Drain,
+    Drained,
+    Failed,
+    Fault,
+    Hello,
+    History,
+    HistoryItem,
+    Offer,
+    Presence,
+    Ready,
+    Receipt,
+    Refused,
+    RetryAfter,
+    Send,
+    Sent,
+    Trouble,
+    Welcome,
+    encode,
+)
+from tests.doubles.daemon_end import DaemonEnd, running_worker
+
+TOKEN = "t0ken-of-the-test"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[DaemonEnd]:
+    """The daemon's end of a web worker that has just been started."""
+    async with running_worker("web", tmp_path / "stderr", token=TOKEN) as end:
+        yield end
+    assert TOKEN not in end.log()
+
+
+@pytest.fixture
+async def url(daemon: DaemonEnd, tmp_path: Path) -> str:
+    """The address of the worker, once it is ready."""
+    return await daemon.ready({"port": 0, "max_upload_mb": 1}, tmp_path / "inbox")
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A script that holds the token."""
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=15) as script:
+        yield script
+
+
+def item(number: int, **fields: object) -> HistoryItem:
+    """Return a message of the chat."""
+    given = {
+        "id": f"w{number}",
+        "direction": "in",
+        "text": f"text {number}",
+        "state": "queued",
+        "user": "you",
+        **fields,
+    }
+    return HistoryItem(seq=number, chat="web:main", ts=1000.0 + number, **given)  # type: ignore[arg-type]
+
+
+# -- messages
+
+
+async def test_a_message_is_confirmed_only_after_it_is_on_disk(daemon, client):
+    """202 follows ``Accepted`` and names the message that was offered."""
+    posting = asyncio.create_task(client.post("/api/messages", json={"text": "hello ✓", "reply_to": "w12"}))
+    offer = await daemon.expect(Offer)
+    assert not posting.done()
+    daemon.send(Accepted(ref=offer.ref))
+    response = await posting
+    event = offer.event
+    assert response.status_code == 202 and response.json() == {"message_id": event.message_id}
+    assert (event.chat, event.sender_id, event.sender) == ("web:main", "owner", "you")
+    assert (event.text, event.reply_to_id, event.event_key) == ("hello ✓", "w12", f"message:{event.message_id}")
+
+
+async def test_many_posts_wait_at_once_and_each_gets_its_own_answer(daemon, client):
+    """Answers may come in any order."""
+    posts = [asyncio.create_task(client.post("/api/messages", json={"text": str(n)})) for n in range(10)]
+    offers = [await daemon.expect(Offer) for _ in posts]
+    for offer in reversed(offers):
+        daemon.send(Accepted(ref=offer.ref))
+    wanted = {offer.event.text: offer.event.message_id for offer in offers}
+    assert {str(n): (await post).json()["message_id"] for n, post in enumerate(posts)} == wanted
+
+
+async def test_a_repeated_post_with_the_same_key_is_the_same_message(daemon, client):
+    """A client that lost an answer repeats its post, and the mailbox can tell."""
+    offers, answers = [], []
+    for key in ("one", "one", "two"):
+        posting = asyncio.create_task(
+            client.post("/api/messages", json={"text": "x"}, headers={"Idempotency-Key": key})
+        )
+        offers.append((await daemon.accept()).event)
+        answers.append((await posting).json()["message_id"])
+    assert offers[0].event_key == offers[1].event_key != offers[2].event_key
+    assert answers == [offer.message_id for offer in offers] and answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(("retry", "status"), [(True, 503), (False, 403)])
+async def test_a_refusal_reaches_the_client_as_a_sentence(daemon, client, retry, status):
+    """The daemon's reason is shown; whether repeating helps is in the status."""
+    posting = asyncio.create_task(client.post("/api/messages", json={"text": "x"}))
+    offer = await daemon.expect(Offer)
+    daemon.send(Refused(ref=offer.ref, code="full", text="The disk is full.", retry=retry))
+    response = await posting
+    assert response.status_code == status and response.json()["error"] == "The disk is full."
+    assert ("retry-after" in response.headers) is retry
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"text": 5}', 400),
+        (b'{"text": "  "}', 400),
+        (b'{"text": "x", "reply": "y"}', 400),
+        (b'{"text": "x", "reply_to": "<b>"}', 400),
+        (b'{"text": "\xff"}', 400),
+        (b'{"text": "\\ud800"}', 400),
+        (b"[" * 100_000, 400),
+        (json.dumps({"text": "ä" * 100_001}).encode(), 413),
+        (b'{"text": "' + b"x" * 1_500_000 + b'"}', 413),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+async def test_bad_input_is_refused_with_a_sentence_and_nothing_is_offered(daemon, client, body, status):
+    """The daemon never hears of it."""
+    response = await client.post("/api/messages", content=body)
+    assert response.status_code == status and response.json()["error"]
+    assert not daemon.has(Offer)
+
+
+async def test_a_body_without_a_length_is_bounded_too(daemon, client):
+    """Chunks are counted while they come."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 50_000
+
+    response = await client.post("/api/messages", content=endless())
+    assert response.status_code == 413 and not daemon.has(Offer)
+
+
+async def test_the_longest_text_is_accepted(daemon, client):
+    """Exactly the limit passes, however many bytes it takes."""
+    text = "\u0001" * 50_000 + "😀" * 50_000
+    posting = asyncio.create_task(client.post("/api/messages", json={"text": text}))
+    assert (await daemon.accept()).event.text == text
+    assert (await posting).status_code == 202
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\tb"])
+async def test_a_senseless_key_is_refused(daemon, client, key):
+    """A key that cannot be told from a mistake is one."""
+    response = await client.post("/api/messages", json={"text": "x"}, headers={"Idempotency-Key": key})
+    assert response.status_code == 400 and not daemon.has(Offer)
+
+
+async def test_history_is_asked_of_the_daemon(daemon, client):
+    """The worker keeps nothing: what the store says is what is shown."""
+    asking = asyncio.create_task(client.get("/api/messages", params={"after": "w1", "limit": 2}))
+    ask = await daemon.expect(AskHistory)
+    assert (ask.chat, ask.after, ask.before, ask.limit) == ("web:main", "w1", None, 2)
+    reply = item(3, direction="out", user="Claude", state="sent", reply_to="w2", reactions=["👍"], edited=True)
+    daemon.send(History(ref=ask.ref, items=[item(2), reply], more=True))
+    data = (await asking).json()
+    assert data["more"] is True
+    assert data["messages"][0] == {
+        "id": "w2", "seq": 2, "direction": "in", "text": "text 2", "ts": "1970-01-01T00:16:42.000Z", "user": "you",
+        "state": "queued", "reply_to": None, "attachments": [], "edited": False, "reactions": [], "error": None,
+    }  # fmt: skip
+    assert data["messages"][1]["reply_to"] == "w2" and data["messages"][1]["reactions"] == ["👍"]
+
+
+@pytest.mark.parametrize("query", ["after=a&before=b", "limit=0", "limit=501", "limit=x", "after=../x", "before="])
+async def test_a_senseless_question_is_refused(daemon, client, query):
+    """It does not reach the daemon."""
+    response = await client.get(f"/api/messages?{query}")
+    assert response.status_code == 400 and not daemon.has(AskHistory)
+
+
+async def test_prompts_are_empty_for_now(client):
+    """Nothing asks yet, and answering nothing is told so."""
+    assert (await client.get("/api/prompts")).json() == {"prompts": []}
+    response = await client.post("/api/prompts/1", json={"answer": "yes"})
+    assert response.status_code == 404 and "prompt" in response.json()["error"]
+
+
+# -- events
+
+
+async def events_of(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str, object]]]:
+    """Yield the name and data of server-sent events."""
+    name = ""
+    async for line in response.aiter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+async def test_events_begin_with_the_presence_and_go_on_with_receipts(daemon, client):
+    """A page that connects late knows whether anybody listens, and sees every change."""
+    daemon.send(Presence(listening=False, text="Nobody listens."))
+    daemon.send(Send(ref=1, send_id="s", chat="web:main", kind="react", text="👍", message_id="w1"))
+    await daemon.expect(Sent)  # the presence came before it
+    async with client.stream("GET", "/api/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        events = events_of(response)
+        assert await anext(events) == ("presence", {"listening": False, "text": "Nobody listens.", "working": False})
+        daemon.send(Receipt(item=item(5, state="seen")))
+        name, data = await anext(events)
+        assert (name, data["id"], data["state"]) == ("message", "w5", "seen")
+
+
+# -- files
+
+
+async def upload(daemon: DaemonEnd, client: httpx.AsyncClient, **fields) -> tuple[httpx.Response, Offer]:
+    """Upload with the daemon accepting, and return the answer and what was offered."""
+    posting = asyncio.create_task(client.post("/api/files", **fields))
+    offer = await daemon.accept()
+    return await posting, offer
+
+
+class Kept(NamedTuple):
+    folder: Path
+    suffix: str
+    mode: int
+    content: bytes
+
+
+def kept_file(attachment: Attachment) -> Kept:
+    """Return how an attachment lies on disk."""
+    assert attachment.path is not None
+    path = Path(attachment.path)
+    return Kept(path.parent, path.suffix, stat.S_IMODE(path.stat().st_mode), path.read_bytes())
+
+
+async def test_an_upload_becomes_one_message_with_files_on_disk(daemon, client, tmp_path):
+    """Names and types are ours, the text goes along, and the inbox is private."""
+    files = [("file", ("../../evil.html", PNG, "text/html")), ("file", ("notes", b"hello", "image/png"))]
+    response, offer = await upload(daemon, client, data={"text": "two"}, files=files)
+    assert response.status_code == 202 and response.json() == {"message_id": offer.event.message_id}
+    assert offer.event.text == "two"
+    picture, notes = offer.event.attachments
+    assert (picture.name, picture.mime, notes.name, notes.mime) == ("evil.html", "image/png", "notes", "text/plain")
+    for file, content, suffix in ((picture, PNG, ".png"), (notes, b"hello", ".txt")):
+        kept = kept_file(file)
+        assert (kept.folder, kept.suffix, kept.mode) == (tmp_path / "inbox", suffix, 0o600)
+        assert kept.content == content and file.size == len(content)
+    assert stat.S_IMODE((tmp_path / "inbox").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("answer", ["duplicate", "refused"])
+async def test_files_of_a_message_that_did_not_enter_are_deleted(daemon, client, tmp_path, answer):
+    """A repeated upload keeps the first copies only, a refused one keeps nothing."""
+    posting = asyncio.create_task(client.post("/api/files", files={"file": ("a.png", PNG)}))
+    offer = await daemon.expect(Offer)
+    assert len(list((tmp_path / "inbox").iterdir())) == 1
+    if answer == "duplicate":
+        daemon.send(Accepted(ref=offer.ref, duplicate=True))
+    else:
+        daemon.send(Refused(ref=offer.ref, code="x", text="No."))
+    await posting
+    assert list((tmp_path / "inbox").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"data": {"text": "no file"}}, 400),
+        ({"content": b"garbage", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400),
+        ({"content": b"garbage", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ({"json": {"text": "x"}}, 400),
+        ({"files": [("file", (f"{n}", b"x")) for n in range(11)]}, 400),
+        ({"files": [("other", ("a", b"x"))]}, 400),
+        ({"files": {"file": ("a", b"x" * (1024 * 1024 + 1))}}, 413),
+        ({"files": {"file": ("a", b"x" * (20 * 1024 * 1024))}}, 413),
+        ({"files": {"file": ("a", b"x")}, "data": {"text": "x" * 100_001}}, 413),
+    ],
+)
+async def test_a_bad_upload_is_refused_and_leaves_nothing(daemon, client, tmp_path, fields, status):
+    """Neither the mailbox nor the inbox hears of it."""
+    response = await client.post("/api/files", **fields)
+    assert response.status_code == status and response.json()["error"]
+    assert not daemon.has(Offer) and not (tmp_path / "inbox").exists()
+
+
+async def fetch_file(
+    daemon: DaemonEnd, client: httpx.AsyncClient, path: str, items: list[HistoryItem]
+) -> httpx.Response:
+    """Fetch a file with the daemon knowing these messages."""
+    fetching = asyncio.create_task(client.get(path))
+    ask = await daemon.expect(AskHistory)
+    daemon.send(History(ref=ask.ref, items=items))
+    return await fetching
+
+
+async def test_files_are_handed_out_so_that_a_browser_runs_nothing(daemon, client, tmp_path):
+    """Pictures are shown, all else is saved, nothing is sniffed, and a sandbox holds whatever is opened."""
+    (tmp_path / "a").write_bytes(PNG)
+    known = item(
+        1,
+        attachments=[
+            Attachment(name="a.png", path=str(tmp_path / "a"), mime="image/png", size=len(PNG)),
+            Attachment(name='x"\r\nEvil: 1.html', path=str(tmp_path / "a"), mime="text/html"),
+        ],
+    )
+    shown = await fetch_file(daemon, client, "/api/files/w1/0", [known])
+    assert shown.status_code == 200 and shown.content == PNG and shown.headers["content-type"] == "image/png"
+    assert shown.headers["content-disposition"].startswith("inline")
+    saved = await fetch_file(daemon, client, "/api/files/w1/1", [known])
+    assert saved.headers["content-disposition"].startswith("attachment") and "evil" not in saved.headers
+    for response in (shown, saved):
+        assert response.headers["content-security-policy"] == "sandbox; default-src 'none'"
+        assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_only_files_of_known_messages_of_this_chat_are_handed_out(daemon, client, tmp_path):
+    """An unknown message, a wrong index, a file that is gone, a link, another chat: all are not there."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    gone = [Attachment(name="a", path=str(tmp_path / name)) for name in ("missing", "link")]
+    foreign = item(1, attachments=[Attachment(name="a", path=str(tmp_path / "secret"))])
+    foreign.chat = "web:other"
+    for path, items in (
+        ("/api/files/w1/0", []),
+        ("/api/files/w1/0", [item(2, attachments=gone)]),
+        ("/api/files/w1/2", [item(1, attachments=gone)]),
+        ("/api/files/w1/0", [item(1, attachments=gone)]),
+        ("/api/files/w1/1", [item(1, attachments=gone)]),
+        ("/api/files/w1/0", [foreign]),
+    ):
+        assert (await fetch_file(daemon, client, path, items)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["..%2f..%2fetc/0", "w1/-1", "w1/0/../../../x", "%00/0", "w1/999999999999999999999"])
+async def test_a_path_cannot_leave_the_files(daemon, client, path):
+    """What is no id and index finds nothing, without the daemon being asked or with it knowing of none."""
+    fetching = asyncio.create_task(client.get(f"/api/files/{path}"))
+    asking = asyncio.create_task(daemon.expect(AskHistory))
+    await asyncio.wait({fetching, asking}, return_when=asyncio.FIRST_COMPLETED)
+    if asking.done():
+        daemon.send(History(ref=asking.result().ref, items=[item(1)]))
+    assert (await fetching).status_code == 404
+    asking.cancel()
+
+
+# -- who may ask
+
+
+@pytest.mark.parametrize("path", ["/api/messages", "/api/events", "/api/files/w1/0", "/api/prompts", "/api/nothing"])
+async def test_without_the_right_token_nothing_is_told(client, path):
+    """A wrong or missing token is 401 with a way to mend it, in the same form everywhere."""
+    for authorization in ("", "Bearer wrong"):
+        response = await client.get(path, headers={"Authorization": authorization})
+        assert response.status_code == 401 and "channeld url web" in response.json()["hint"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/messages", "/api/events"])
+async def test_foreign_pages_and_names_are_refused(client, path):
+    """Another origin and a rebound name get nothing, although the token is right."""
+    assert (await client.get(path, headers={"Origin": "http://evil.example"})).status_code == 403
+    assert (await client.get(path, headers={"Host": "evil.example:80"})).status_code == 421
+
+
+async def test_the_page_comes_with_a_strict_policy(client):
+    """The page's parts are served to anybody on this machine, with everything foreign forbidden."""
+    for path, mime in (("/?token=x", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")):
+        response = await client.get(path, headers={"Authorization": ""})
+        assert response.status_code == 200 and response.headers["content-type"].startswith(mime)
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert response.headers["referrer-policy"] == "no-referrer" and response.headers["x-frame-options"] == "DENY"
+    assert (await client.get("/../auth.py")).status_code == 404
+
+
+# -- what Claude sends
+
+
+async def test_a_send_is_confirmed_with_an_id_of_its_own_that_repeats(daemon, url):
+    """Sending the same part again gives the same id; edits and reactions keep the message's."""
+    ids = []
+    for ref, (send_id, kind, message_id) in enumerate(
+        [("a", "message", None), ("a", "message", None), ("b", "message", None), ("c", "edit", "w9")]
+    ):
+        part = Send(ref=ref, send_id=send_id, chat="web:main", kind=kind, text="x", message_id=message_id)
+        daemon.send(part)
+        ids.append((await daemon.expect(Sent, lambda sent, ref=ref: sent.ref == ref)).message_id)
+    assert ids[0] == ids[1] != ids[2] and ids[3] == "w9"
+    daemon.send(Send(ref=9, send_id="d", chat="web:other", kind="message", text="x"))
+    assert "web:main" in (await daemon.expect(Failed)).reason
+
+
+# -- the worker's life
+
+
+async def test_the_greeting_says_what_the_web_chat_can_do(daemon, tmp_path):
+    """Version, capabilities, then the account, then heartbeats."""
+    hello = await daemon.greet({"port": 0}, tmp_path / "inbox", beat_every_s=0.01)
+    assert (hello.protocol, hello.worker, hello.platform) == (PROTOCOL, "web", "web")
+    able = hello.capabilities
+    assert able.idempotent and able.receipts and able.presence and not able.buttons
+    assert (await daemon.expect(Ready)).account.startswith("http://127.0.0.1:")
+    for _ in range(3):
+        await daemon.expect(Beat)
+
+
+async def test_a_drained_worker_finishes_what_it_began_and_ends_with_0(daemon, client):
+    """What was offered is answered, new posts are turned away, open streams end."""
+    async with client.stream("GET", "/api/events") as stream:
+        posting = asyncio.create_task(client.post("/api/messages", json={"text": "x"}))
+        offer = await daemon.expect(Offer)
+        daemon.send(Drain())
+        daemon.send(Send(ref=7, send_id="s", chat="web:main", kind="message", text="late"))
+        assert (await daemon.expect(RetryAfter)).ref == 7  # the drain has begun, and the part is not lost
+        late = await client.post("/api/messages", json={"text": "y"})
+        assert late.status_code == 503 and not daemon.has(Drained)
+        daemon.send(Accepted(ref=offer.ref))
+        assert (await posting).status_code == 202
+        async for _ in stream.aiter_bytes():
+            pass
+    await daemon.expect(Drained)
+    assert await daemon.exit_code() == 0
+    assert not daemon.has(Offer)
+
+
+async def test_sigterm_drains_and_sigint_is_the_daemons_to_handle(daemon, url):
+    """Ctrl-C in the terminal reaches the whole group and must not end a worker by itself."""
+    daemon.process.send_signal(signal.SIGINT)
+    daemon.send(Send(ref=1, send_id="s", chat="web:main", kind="message", text="still there?"))
+    await daemon.expect(Sent)
+    daemon.process.send_signal(signal.SIGTERM)
+    await daemon.expect(Drained)
+    assert await daemon.exit_code() == 0
+
+
+@pytest.mark.parametrize("moment", ["before welcome", "ready", "offering"])
+async def test_a_worker_ends_with_its_daemon(daemon, tmp_path, moment):
+    """An end of file on the socket is the end, whatever was going on."""
+    async with contextlib.AsyncExitStack() as stack:
+        if moment == "before welcome":
+            await daemon.expect(Hello)
+        else:
+            url = await daemon.ready({"port": 0}, tmp_path / "inbox")
+        if moment == "offering":
+            script = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"})
+            client = await stack.enter_async_context(script)
+            posting = asyncio.create_task(client.post("/api/messages", json={"text": "x"}))
+            await daemon.expect(Offer)
+        await daemon.hang_up()
+        assert await daemon.exit_code() == 1
+        if moment == "offering":
+            with contextlib.suppress(httpx.TransportError):
+                assert (await posting).status_code == 503  # if anything was answered, it was not success
+    assert [event["event"] for event in daemon.log_events()][-1] == "daemon_gone"
+
+
+PARENT = """
+import os, signal, socket, subprocess, sys
+from channeld.ipc.messages import Welcome, encode
+ours, theirs = socket.socketpair()
+read, write = os.pipe(); os.write(write, b"t"); os.close(write)
+environ = {"CHANNELD_WORKER": "web", "CHANNELD_SOCKET_FD": str(theirs.fileno()), "CHANNELD_TOKEN_FD": str(read)}
+worker = subprocess.Popen([sys.executable, "-m", "channeld_workers.web"], env=environ, pass_fds=[theirs.fileno(), read])
+theirs.close()
+lines = ours.makefile("rb")
+lines.readline()
+ours.sendall(encode(Welcome(protocol=1, settings={"port": 0}, inbox="/nonexistent", beat_every_s=10)))
+lines.readline()
+os.kill(worker.pid, signal.SIGSTOP)
+os.waitpid(worker.pid, os.WUNTRACED)
+print(worker.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_stopped_worker_dies_with_its_parent():
+    """A process that is stopped cannot read its socket: the kernel kills it when the daemon is killed."""
+    pipe = asyncio.subprocess.PIPE
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert parent.stdout is not None and parent.stdin is not None
+    worker = os.pidfd_open(int(await parent.stdout.readline()))
+    try:
+        assert not select.select([worker], [], [], 0)[0]
+        parent.kill()
+        await parent.wait()
+        ended, _, _ = await asyncio.to_thread(select.select, [worker], [], [], 15)
+        assert ended
+    finally:
+        if not select.select([worker], [], [], 0)[0]:
+            signal.pidfd_send_signal(worker, signal.SIGKILL)
+        os.close(worker)
+        parent.stdin.close()
+
+
+async def test_malformed_frames_of_the_daemon_are_answered_logged_once_and_survived(daemon, url):
+    """Garbage, unknown types and endless lines cost a ``Fault`` each and nothing else."""
+    for raw in (
+        b"garbage\n",
+        b"{}\n",
+        b'{"type":"unknown"}\n',
+        b'{"type":"send","ref":"x"}\n',
+        b"\xff\xfe\n",
+        b"[" * 5000,
+    ):
+        daemon.send_raw(raw)
+    daemon.send_raw(b"\n")
+    assert [(await daemon.expect(Fault)).code for _ in range(6)] == ["malformed"] * 6
+    daemon.send_raw(b"x" * (5 * 1024 * 1024) + b"\n")
+    assert (await daemon.expect(Fault)).code == "oversized"
+    half = encode(Send(ref=1, send_id="s", chat="web:main", kind="message", text="x"))
+    daemon.send_raw(half[:10])
+    daemon.send_raw(half[10:])
+    await daemon.expect(Sent)
+    logged = [event["code"] for event in daemon.log_events() if event["event"] == "bad_frame_from_daemon"]
+    assert logged == ["malformed", "oversized"]
+
+
+async def test_another_protocol_version_blocks_the_worker(daemon, tmp_path):
+    """The versions differ until somebody restarts with what is installed: trying again is pointless."""
+    await daemon.expect(Hello)
+    daemon.send(Welcome(protocol=PROTOCOL + 1, settings={}, inbox=str(tmp_path), beat_every_s=10))
+    trouble = await daemon.expect(Trouble)
+    assert trouble.code == "protocol_mismatch" and "restart" in trouble.hint
+    assert await daemon.exit_code() == 78
+
+
+async def test_a_port_in_use_blocks_the_worker_and_names_the_setting(daemon, tmp_path):
+    """Somebody must choose another port, or end the other program."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        await daemon.greet({"port": taken.getsockname()[1]}, tmp_path)
+        trouble = await daemon.expect(Trouble)
+        assert await daemon.exit_code() == 78
+    assert trouble.code == "port_in_use" and "[workers.web] port" in trouble.hint
+
+
+async def test_a_bad_setting_blocks_the_worker(daemon, tmp_path):
+    """The sentence reaches the daemon and the log."""
+    await daemon.greet({"port": "eighty"}, tmp_path)
+    trouble = await daemon.expect(Trouble)
+    assert trouble.code == "bad_settings" and "[workers.web] port" in trouble.text
+    assert await daemon.exit_code() == 78
+    assert daemon.log_events()[-1]["reason"] == trouble.text
+
+
+async def test_without_a_token_the_web_chat_does_not_start(tmp_path):
+    """An open chat on a shared machine would be everybody's."""
+    async with running_worker("web", tmp_path / "stderr", token=None) as daemon:
+        await daemon.greet({"port": 0}, tmp_path)
+        assert (await daemon.expect(Trouble)).code == "bad_credentials"
+        assert await daemon.exit_code() == 77
+
+
+async def test_a_drain_before_the_welcome_is_kept(daemon, tmp_path):
+    """A worker that is no longer wanted ends in order as soon as it can."""
+    daemon.send(Drain())
+    await daemon.greet({"port": 0}, tmp_path)
+    await daemon.expect(Drained)
+    assert await daemon.exit_code() == 0
+
+
+async def test_an_aborted_worker_dumps_its_stacks(daemon, url):
+    """The supervisor aborts a silent worker to learn where it hangs."""
+    daemon.process.send_signal(signal.SIGABRT)
+    assert await daemon.exit_code() == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in daemon.log() and "runtime.py" in daemon.log()
+
+
+async def test_the_worker_passes_its_named_steps_in_order(tmp_path, monkeypatch):
+    """Fault tests stop a worker at these steps, so each comes before what it is named after."""
+    steps: list[str] = []
+
+    async def at_step(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        steps.append((await reader.readline()).split()[0].decode())
+        writer.close()
+
+    address = str(tmp_path / "steps")
+    server = await asyncio.start_unix_server(at_step, address)
+    monkeypatch.setenv("CHANNELD_TEST_FAULTPOINTS", address)
+    async with server, running_worker("web", tmp_path / "stderr", token=TOKEN) as daemon:
+        url = await daemon.ready({"port": 0}, tmp_path)
+        async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+            posting = asyncio.create_task(client.post("/api/messages", json={"text": "x"}))
+            offer = await daemon.expect(Offer)
+            assert steps == ["worker.before_offer"]
+            daemon.send(Accepted(ref=offer.ref))
+            assert (await posting).status_code == 202
+            assert steps[1:] == ["worker.after_accepted"]
+        daemon.send(Send(ref=1, send_id="s", chat="web:main", kind="message", text="x"))
+        await daemon.expect(Sent)
+        assert steps[2:] == ["worker.before_send", "worker.after_send"]
