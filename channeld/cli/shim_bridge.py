@@ -144,6 +144,11 @@ class Bridge:
             elif request.is_call and request.sent and not request.repeatable:
                 self._give_up(key, request)
 
+    @property
+    def owes_daemon(self) -> bool:
+        """Whether something that Claude told waits to be written to the daemon that is connected."""
+        return bool(self.to_daemon) or (self.link is Link.SHAKING and bool(self._reports or self._waiting))
+
     def _shake(self, now: float) -> None:
         assert self._initialize is not None
         if self.link is Link.UP:

@@ -50,6 +50,10 @@ class McpClient:
         self._reading = asyncio.Event()
         self._reading.set()
         self._stderr = bytearray()
+        self._transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]
+        stdout = self._transport.get_pipe_transport(1)
+        assert isinstance(stdout, asyncio.ReadTransport)
+        self._stdout = stdout
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._read_stderr())]
 
     @classmethod
@@ -193,12 +197,19 @@ class McpClient:
             await self.send(pong)
 
     def pause_reading(self) -> None:
-        """Stop to read after the message that is being read."""
+        """Leave what the server writes in its pipe."""
         self._reading.clear()
+        self._stdout.pause_reading()
 
     def resume_reading(self) -> None:
         """Read again."""
+        self._stdout.resume_reading()
         self._reading.set()
+
+    async def close_stdout(self) -> None:
+        """Close the pipe that the server writes to."""
+        self._stdout.close()
+        await asyncio.wait(self._tasks[:1], timeout=TIMEOUT_S)  # it ends when the pipe is closed
 
     # -- the end
 
@@ -215,6 +226,7 @@ class McpClient:
             return await self.process.wait()
 
     async def _end(self) -> None:
+        self.resume_reading()  # the end of a process is seen at the ends of its pipes
         try:
             await self.close_stdin()
         except TimeoutError:
@@ -222,14 +234,13 @@ class McpClient:
             await self.process.wait()
             raise
         finally:
-            self._reading.set()
             _, late = await asyncio.wait(self._tasks, timeout=TIMEOUT_S)
             for task in late:  # somebody else holds the pipe open
                 task.cancel()
             ends = await asyncio.gather(*self._tasks, return_exceptions=True)
             for answer in self._answers.values():
                 answer.cancel()
-            self.process._transport.close()  # type: ignore[attr-defined]  # else a pipe is left to the collector
+            self._transport.close()  # else a pipe is left to the collector
         for end in ends:
             if isinstance(end, Exception):  # such as a line that is not JSON
                 raise end

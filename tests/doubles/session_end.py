@@ -97,7 +97,7 @@ class SessionEnd:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._listener: socket.socket | None = None
-        self._connections: list[SessionConnection] = []
+        self.connections: list[SessionConnection] = []
 
     async def __aenter__(self) -> Self:
         self.listen()
@@ -122,7 +122,7 @@ class SessionEnd:
             sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
         sock.setblocking(False)
         connection = SessionConnection(sock)
-        self._connections.append(connection)
+        self.connections.append(connection)
         connection.hello = await connection.next()
         return connection
 
@@ -132,6 +132,6 @@ class SessionEnd:
             self._listener.close()
             self._listener = None
             self.path.unlink(missing_ok=True)
-        for connection in [*connections, *self._connections]:
+        for connection in [*connections, *self.connections]:
             connection.close()
-        self._connections.clear()
+        self.connections.clear()
