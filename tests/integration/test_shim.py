@@ -352,6 +352,17 @@ async def test_a_daemon_that_accepts_and_says_nothing_does_not_hold_a_session_up
         assert (await daemon.accept()).hello["resumed"] is False
 
 
+async def test_a_socket_that_cannot_be_reached_is_named_and_nothing_is_started(place: Place) -> None:
+    """Only a missing daemon is started: here the path is longer than a socket's may be."""
+    home = place.home / ("x" * 120)
+    env = {"PATH": os.environ["PATH"], "CHANNELD_HOME": str(home)}
+    async with McpClient.spawn(SHIM, env, place.project) as client:
+        assert (await client.exchange("server/discover"))["error"]["code"] == -32601
+        assert await client.close_stdin() == 0
+    assert client.stderr.startswith("channeld mcp: cannot connect to the daemon: ")
+    assert not home.exists()
+
+
 # -- the end
 
 
@@ -479,7 +490,8 @@ async def test_a_missing_daemon_is_started_apart_from_the_session(place: Place) 
     (root / "channeld" / "cli" / "main.py").write_text(f"def cli():\n    {body}\n")
     env = place.env | {"ANTHROPIC_API_KEY": "s3cret", "TELEGRAM_BOT_TOKEN": "s3cret", "HOME": str(place.home)}
     del env["CHANNELD_NO_START"]
-    command = [*SHIM[:-1], str(root / "channeld" / "cli" / "shim.py")]
+    leak = ["/bin/sh", "-c", 'exec "$@" 9</dev/null', "sh"]  # a descriptor that Claude forgot to close
+    command = [*leak, *SHIM[:-1], str(root / "channeld" / "cli" / "shim.py")]
     async with McpClient.spawn(command, env, place.project) as client:
         assert await client.exchange("server/discover")  # the shim has started it and goes on
         report = await ask(listener)

@@ -192,6 +192,14 @@ def test_ping_and_probe_are_answered_while_the_daemon_is_away(attached: BridgeRi
     assert unknown["error"] == {"code": -32601, "message": "Method not found"}
 
 
+def test_what_must_not_wait_is_answered_when_the_daemon_goes_before_it_did(attached: BridgeRig) -> None:
+    """A ping that was on its way is no different from one that comes a moment later."""
+    attached.claude(request(8, "ping"), request(9, "server/discover"))
+    attached.lose()
+    assert [message["id"] for message in attached.to_claude()] == [8, 9]
+    assert attached.reattach() == []
+
+
 def test_nothing_is_due_while_the_daemon_is_there(attached: BridgeRig) -> None:
     """A long call is the daemon's business."""
     attached.claude(call(3))

@@ -159,6 +159,17 @@ def test_new_lines_wait_behind_the_replay(attached: BridgeRig) -> None:
     assert attached.to_daemon() == [INITIALIZED, permission("abcde"), call(4), note, answer]
 
 
+def test_what_waited_for_a_replay_that_failed_is_dropped(attached: BridgeRig) -> None:
+    """Its questions were asked on that connection."""
+    attached.lose()
+    attached.connect()
+    attached.claude(result("d-1"))
+    attached.lose()
+    assert attached.connect()["resumed"] is True
+    attached.daemon(result(0, RESULT))
+    assert attached.to_daemon() == [initialize(), INITIALIZED]
+
+
 def test_a_refused_replay_is_tried_again_and_noted_once(attached: BridgeRig) -> None:
     """The session has no use for the daemon's error; the daemon may think better of it."""
     error = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32600, "message": "no"}}
