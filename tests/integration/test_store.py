@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -236,9 +237,10 @@ async def test_one_bad_job_costs_the_others_of_its_transaction_nothing(stores):
         connection.execute("INSERT INTO counter VALUES ('bad', 1)")
         raise ValueError("mine")
 
-    good, worse, fine = await asyncio.gather(
+    outcomes: Any = await asyncio.gather(
         accept(stores, message("1")), stores.database.submit(bad), accept(stores, message("2")), return_exceptions=True
     )
+    good, worse, fine = outcomes
     assert isinstance(worse, ValueError)
     assert good[0].event is not None
     assert fine[0].event is not None
