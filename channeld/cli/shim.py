@@ -322,6 +322,8 @@ def main(argv: Sequence[str]) -> int:
     places = shim_host.Places(environ, project, channeld.__version__)
 
     def start_daemon() -> None:
+        if os.path.exists(places.stopped):
+            return  # `channeld stop` was meant: a session must not undo it
         # The unit serves the user's own channeld; an instance under CHANNELD_HOME is started by hand or by us.
         unit_installed = not environ.get("CHANNELD_HOME") and os.path.exists(places.unit)
         shim_start.spawn_detached(

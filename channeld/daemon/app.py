@@ -218,6 +218,8 @@ class App:
         return {"restarting": name}
 
     async def _stop_command(self, args: dict[str, Any]) -> dict[str, Any]:
+        if not args.get("again"):
+            self._paths.stopped.touch(mode=0o600)
         asyncio.get_running_loop().call_soon(self._stop.set)
         return {"pid": os.getpid()}
 
@@ -257,6 +259,7 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
     for folder in (paths.config, paths.credentials, paths.state, paths.run, paths.log, paths.inbox, paths.spool):
         make_private(folder)
     lock = take_lock(paths)
+    paths.stopped.unlink(missing_ok=True)
     try:
         logging.configure(config.daemon.log_level, paths.log / "channeld.log")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
