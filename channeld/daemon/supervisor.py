@@ -115,13 +115,16 @@ class Supervisor:
             name, self.worker.settings, str(self._paths.inbox), self._board,
             on_change=self._changed.set, on_trouble=self._trouble,
         )  # fmt: skip
+        argv = worker_argv(self.worker.platform, self.worker.command)
         try:
             token = (make_token if self.worker.platform == "web" else find_token)(name, self._paths.credentials)
-            argv = worker_argv(self.worker.platform, self.worker.command)
             process = await Process.start(name, argv, token, self._paths.log / f"{name}.log")
-        except (OSError, ConfigError) as error:
+        except ConfigError as error:
             self.link = None
-            return None, str(error)
+            return None, f"{error} {error.hint}"
+        except OSError as error:
+            self.link = None
+            return None, f"{argv[0]} cannot be started: {error.strerror}"
         self._process = process
         log.info("worker_started", worker=name, pid=process.pid)
         await asyncio.get_running_loop().create_connection(lambda: link.protocol, sock=process.connection)
