@@ -81,8 +81,8 @@ async def test_a_worker_that_keeps_dying_is_given_up_for_a_while():
 async def test_a_command_that_does_not_exist_is_told(pager):
     """The reason is the operating system's own."""
     async with Daemon("[workers.pager]\ncommand = ['/no/such/program']\n") as daemon:
-        status = await daemon.status_where(lambda s: worker_of(s)["detail"])
-        assert "/no/such/program" in worker_of(status)["detail"]
+        status = await daemon.status_where(lambda s: worker_of(s)["last_end"])
+        assert worker_of(status)["last_end"] == "/no/such/program cannot be started: No such file or directory"
 
 
 async def test_a_worker_that_is_never_ready_is_ended_with_its_stacks_in_the_log():
@@ -138,8 +138,8 @@ async def test_a_worker_of_another_version_or_name_is_refused(pager, hello, reas
         fields = {"protocol": m.PROTOCOL, "worker": "pager", "platform": "pager", "version": "1", **hello}
         life.send(m.Hello(**fields, capabilities=CAPABILITIES))
         assert reason in (await life.expect(m.Fault)).text
-        status = await daemon.status_where(lambda s: worker_of(s)["detail"])
-        assert reason in worker_of(status)["detail"]
+        status = await daemon.status_where(lambda s: worker_of(s)["last_end"])
+        assert reason in worker_of(status)["last_end"]
 
 
 async def test_a_worker_sees_its_own_secret_and_no_other(pager, monkeypatch):
