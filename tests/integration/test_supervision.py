@@ -202,3 +202,20 @@ async def test_places_are_private(pager):
         for file in (daemon.paths.control_socket, daemon.paths.session_socket, daemon.paths.database,
                      daemon.paths.log / "channeld.log"):  # fmt: skip
             assert file.stat().st_mode & 0o777 == 0o600, file
+
+
+async def test_files_that_no_message_refers_to_are_swept_and_others_stay(pager):
+    """A copy that a crash orphaned goes after a day; one in use, or a young one, does not."""
+    async with Daemon(pager.config) as daemon:
+        life = await pager.life()
+        await life.begin()
+        used, stray, young = (daemon.paths.inbox / name for name in ("used", "stray", "young"))
+        for file in (used, stray, young):
+            file.write_text("x")
+        for file in (used, stray):
+            os.utime(file, (0, 0))
+        await life.accepted("1", attachments=[m.Attachment(name="a", path=str(used))])
+        await daemon.restart_after_kill()
+        await daemon.status_where(lambda s: not stray.exists())
+        assert used.exists()
+        assert young.exists()
