@@ -155,7 +155,13 @@ class App:
                 files = await self._retention.apply(
                     keep_s=limits.days * _DAY_S, max_bytes=limits.max_mb * 1_000_000, now=time.time()
                 )
-                await asyncio.to_thread(_remove_files, files, (self._paths.inbox, self._paths.spool))
+                folders = (self._paths.inbox, self._paths.spool)
+                await asyncio.to_thread(_remove_files, files, folders)
+                # A crash between a copy and its acceptance leaves a file that no message refers to.
+                stray = await asyncio.to_thread(_old_files, folders, time.time() - _DAY_S)
+                if stray:
+                    used = await self._retention.files_in_use()
+                    await asyncio.to_thread(_remove_files, [file for file in stray if file not in used], folders)
             except StoreUnavailable as trouble:
                 self._health.report(Issue(trouble.code, Severity.ERROR, str(trouble), trouble.hint), "store")
             await asyncio.sleep(_RETENTION_EVERY_S)
@@ -243,6 +249,11 @@ def _remove_files(files: list[str], folders: tuple[Path, ...]) -> None:
     for file in map(Path, files):
         if file.parent in folders:
             file.unlink(missing_ok=True)
+
+
+def _old_files(folders: tuple[Path, ...], before: float) -> list[str]:
+    """Return the files in these folders that were last changed before a moment."""
+    return [str(file) for folder in folders for file in folder.iterdir() if file.stat().st_mtime < before]
 
 
 def start(paths: Paths, limits: Limits | None = None) -> None:

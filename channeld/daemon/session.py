@@ -42,6 +42,10 @@ from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello,
 log = structlog.get_logger()
 _CHANNEL: Final = "notifications/claude/channel"
 _HELLO_DEADLINE_S: Final = 10.0
+_TOOLS_DEADLINE_S: Final = 5.0
+"""How long Claude Code may take to ask for the tools before it is taken to be one that never does."""
+_SETTLE_S: Final = 0.5
+"""From Claude Code having read our tools to its offering them to the model."""
 
 
 class Owner(Protocol):
@@ -80,6 +84,7 @@ class Session:
         self._to_push: list[StoredEvent] = []
         self._batches: list[list[int]] = []  # pushed and not confirmed, a list a ping
         self._to_push_or_ping = asyncio.Event()
+        self._tools_listed = asyncio.Event()
         self._pings = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._complained = False
@@ -211,8 +216,26 @@ class Session:
         if known or events:
             self._to_push_or_ping.set()
 
-    async def _push_loop(self) -> None:
+    async def _settle(self) -> None:
+        """Wait until a Claude Code that has just started takes events.
+
+        Seen with 2.1.330: between ``notifications/initialized`` and having read the answer to ``tools/list`` it drops
+        events without a word, and answers the pings behind them all the same. An event that comes within the next
+        few milliseconds reaches the model before the ``reply`` tool does.
+        """
         assert self._connection is not None
+        try:
+            async with asyncio.timeout(_TOOLS_DEADLINE_S):
+                await self._tools_listed.wait()
+                await self._connection.outbound.send_raw_request("ping", None, {"request_id": "channeld-settle"})
+        except (TimeoutError, MCPError):
+            pass
+        await asyncio.sleep(_SETTLE_S)
+
+    async def _push_loop(self) -> None:
+        assert self._connection is not None and self._hello is not None
+        if self._hello.claude is not None and not self._hello.resumed:
+            await self._settle()
         pinged: list[int] | None = None
         while True:
             await self._to_push_or_ping.wait()
@@ -223,9 +246,10 @@ class Session:
             for event in events:
                 reach("session.before_push")
                 await self._connection.notify(_CHANNEL, present(event, self._owner.platform_of(event.worker)))
-                log.info("event_pushed", session=self.name, chat=event.inbound.chat, delivery_id=event.delivery_id,
-                         pushes=event.pushes)  # fmt: skip
             reach("session.after_push")
+            if events:  # one line a batch: a line an event would cost more than the push itself
+                deliveries = [f"{event.delivery_id}/{event.pushes}" for event in events]
+                log.info("events_pushed", session=self.name, count=len(events), deliveries=deliveries)
             if self._batches and self._batches[-1] is not pinged:
                 pinged = self._batches[-1]
                 self._start(self._ping(pinged))
@@ -272,6 +296,11 @@ class Session:
         if self.lease is not None:
             self._start(self._push_loop())
 
+    def list_tools(self) -> list[Tool]:
+        """Return the tools, and remember that the client has asked."""
+        self._tools_listed.set()
+        return [Tool.model_validate(tool) for tool in TOOLS]
+
     async def call_tool(self, params: CallToolRequestParams) -> ToolResult:
         """Carry out a tool call."""
         meta: dict[str, Any] = dict(params.meta) if params.meta else {}
@@ -303,7 +332,7 @@ class Session:
 
 
 async def _list_tools(context: ServerRequestContext[Session], params: PaginatedRequestParams | None) -> ListToolsResult:
-    return ListToolsResult(tools=[Tool.model_validate(tool) for tool in TOOLS])
+    return ListToolsResult(tools=context.lifespan_context.list_tools())
 
 
 async def _call_tool(context: ServerRequestContext[Session], params: CallToolRequestParams) -> CallToolResult:

@@ -49,7 +49,7 @@ class Daemon:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.stop()
+        await self.kill()  # at once: what a test wants to see of the end, it asks for
         self._folder.cleanup()
 
     @property

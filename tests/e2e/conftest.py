@@ -1,0 +1,62 @@
+"""Fixtures of the tests with the real Claude Code and a real browser."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.daemon import Daemon
+from tests.doubles.faultpoints import FaultPoints
+from tests.e2e.chat import Chat, find_browser
+from tests.e2e.lab import ClaudeLab, missing_tools
+
+TIMEOUT_S = 180
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests more time than the others."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tools_are_there() -> None:
+    missing = [*missing_tools(), *([] if find_browser() else ["chromium"])]
+    assert not missing, f"these tests need {', '.join(missing)}: run .ci/run, or install them"
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[ClaudeLab]:
+    """A Claude Code session that the test starts; ended with the test."""
+    async with ClaudeLab(tmp_path / "lab") as session:
+        yield session
+
+
+@pytest.fixture
+async def points() -> AsyncIterator[FaultPoints]:
+    """The steps at which the test may stop the daemon."""
+    async with FaultPoints() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def daemon(points: FaultPoints) -> AsyncIterator[Daemon]:
+    """A running daemon with the web chat, on a port that stays the same when it is restarted."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with Daemon(f"[workers.web]\nport = {port}\n", points=points) as running:
+        yield running
+
+
+@pytest.fixture
+async def chat(daemon: Daemon, tmp_path: Path) -> AsyncIterator[Chat]:
+    """The web chat, open in a browser."""
+    printed = daemon.cli("url", "web")
+    assert printed.returncode == 0, printed.stderr
+    async with Chat.open(printed.stdout.strip(), tmp_path) as page:
+        yield page

@@ -1,0 +1,39 @@
+"""What a daemon says of its sessions, read as a user's script does, and how one is attached."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.doubles.daemon import Daemon
+
+LIMIT_S = 30.0
+LOOK_EVERY_S = 0.1
+
+
+def shim_of(daemon: Daemon, *arguments: str) -> dict[str, Any]:
+    """Return the entry of ``.mcp.json`` that attaches a session to a daemon.
+
+    The shim does not start a daemon here: it would run inside the lab's network, where no browser reaches it.
+    """
+    return {
+        "command": str(Path(sys.executable).with_name("channeld")),
+        "args": ["mcp", "--no-start", *arguments],
+        "env": {"CHANNELD_HOME": str(daemon.home)},
+    }
+
+
+async def session_where(daemon: Daemon, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Return the first session in ``channeld sessions --json`` for which something holds."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            listed = await asyncio.to_thread(daemon.cli, "sessions", "--json")
+            assert listed.returncode == 0, listed.stderr
+            for session in json.loads(listed.stdout)["sessions"]:
+                if holds(session):
+                    return dict(session)
+            await asyncio.sleep(LOOK_EVERY_S)
