@@ -45,6 +45,11 @@ class Paths(NamedTuple):
         return self.state / "log"
 
     @property
+    def stopped(self) -> Path:
+        """Exists while the daemon is stopped on purpose: sessions do not start it then."""
+        return self.state / "stopped"
+
+    @property
     def control_socket(self) -> Path:
         """Where the command line reaches the daemon."""
         return self.run / "control.sock"

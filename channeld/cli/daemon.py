@@ -44,7 +44,7 @@ def start() -> None:
 
 @click.command()
 def stop() -> None:
-    """Stop the daemon; messages wait on disk, sessions stay and come back to the next daemon.
+    """Stop the daemon until `channeld start`; sessions stay and come back to it, messages wait.
 
     Example: channeld stop
     """
@@ -65,7 +65,7 @@ def restart(worker: str | None) -> None:
         click.echo(f"{worker} is restarting. See: channeld status")
         return
     if _is_running(paths):
-        _stop(paths)
+        _stop(paths, again=True)
     _start(paths)
     click.echo("channeld has restarted. See: channeld status")
 
@@ -100,8 +100,8 @@ def _start(paths: Paths) -> None:
     fail("The daemon does not answer.", f"Look at `channeld logs` and {error_log}.")
 
 
-def _stop(paths: Paths) -> None:
-    pid = ask_or_fail(paths, "stop")["pid"]
+def _stop(paths: Paths, *, again: bool = False) -> None:
+    pid = ask_or_fail(paths, "stop", again=again)["pid"]
     end = time.monotonic() + _STOP_LIMIT_S
     while time.monotonic() < end:
         try:

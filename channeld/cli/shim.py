@@ -119,11 +119,11 @@ class Shim:
                 self._connect(now)
             self._bridge.tick(now)
             self._write()
-            for fd, _ in self._poll(now):
+            for fd, events in self._poll(now):
                 if fd == 0:
                     self._read_claude()
-                elif fd != 1:
-                    self._read_daemon()
+                elif fd != 1 and events & ~select.POLLOUT:
+                    self._read_daemon(to_the_end=bool(events & (select.POLLHUP | select.POLLERR)))
             if self._bridge.hang_up:
                 self._disconnect()
             self._save_and_say()
@@ -137,8 +137,7 @@ class Shim:
         if self._stdin_open:
             return True
         self._flush_until = self._flush_until or now + _FLUSH_S
-        shaking = self._bridge.link is shim_bridge.Link.SHAKING
-        return now < self._flush_until and bool(self._bridge.to_claude or self._bridge.to_daemon or shaking)
+        return now < self._flush_until and bool(self._bridge.to_claude or self._bridge.owes_daemon)
 
     def _poll(self, now: float) -> list[tuple[int, int]]:
         """Wait until something can be read or written, or is due."""
@@ -153,8 +152,7 @@ class Shim:
         else:
             reads = select.POLLIN if len(self._bridge.to_claude) < _HIGH_WATER_BYTES else 0
             writes = select.POLLOUT if self._bridge.to_daemon else 0
-            if reads or writes:  # without either, an end of file would be reported without end
-                poll.register(self._socket, reads | writes)
+            poll.register(self._socket, reads | writes)  # its end is reported without either
         return poll.poll(max(0.0, min(due) - now) * 1000 + 1 if due else None)
 
     # -- Claude's side
@@ -324,6 +322,8 @@ def main(argv: Sequence[str]) -> int:
     places = shim_host.Places(environ, project, channeld.__version__)
 
     def start_daemon() -> None:
+        if os.path.exists(places.stopped):
+            return  # `channeld stop` was meant: a session must not undo it
         # The unit serves the user's own channeld; an instance under CHANNELD_HOME is started by hand or by us.
         unit_installed = not environ.get("CHANNELD_HOME") and os.path.exists(places.unit)
         shim_start.spawn_detached(

@@ -139,10 +139,12 @@ class Bridge:
         self.to_daemon.clear()
         self._waiting.clear()
         for key, request in list(self._pending.items()):
-            if request.is_report:
-                self._answer_report(key, request)
-            elif request.is_call and request.sent and not request.repeatable:
-                self._give_up(key, request)
+            self._answer_at_once(key, request)
+
+    @property
+    def owes_daemon(self) -> bool:
+        """Whether something that Claude told waits to be written to the daemon that is connected."""
+        return bool(self.to_daemon) or (self.link is Link.SHAKING and bool(self._reports or self._waiting))
 
     def _shake(self, now: float) -> None:
         assert self._initialize is not None
@@ -193,20 +195,29 @@ class Bridge:
             self._pending[key] = request
             if self.link is not Link.AWAY:
                 self._shake(now)
-        elif self.link is Link.UP:
-            request.sent = True
-            self._pending[key] = request
-            self._send(request.line)
-        elif request.method == "server/discover":
-            self._error(key, _METHOD_NOT_FOUND, "Method not found")
-        elif request.method == "ping":
-            self._result(key, {})
-        elif request.is_report:
-            self._answer_report(key, request)
-        elif request.method == "tools/list" and self._from_cache:
-            self._give_up(key, request)
         else:
             self._pending[key] = request
+            if self.link is Link.UP:
+                request.sent = True
+                self._send(request.line)
+            else:
+                self._answer_at_once(key, request)
+
+    def _answer_at_once(self, key: str | int, request: Request) -> None:
+        """Answer a pending request that must not wait for a daemon to come back; the others stay pending."""
+        unrepeatable = request.is_call and request.sent and not request.repeatable
+        if request.method == "server/discover":
+            del self._pending[key]
+            self._error(key, _METHOD_NOT_FOUND, "Method not found")
+        elif request.method == "ping":
+            del self._pending[key]
+            self._result(key, {})
+        elif request.is_report:  # anything but `{}` would show in the terminal or decide for the user
+            del self._pending[key]
+            self._result(key, {"content": [{"type": "text", "text": "{}"}]})
+            self._keep_report(key, request.line)
+        elif unrepeatable or (request.method == "tools/list" and self._from_cache):
+            self._give_up(key, request)
 
     def _take_notification(self, line: bytes, method: str, params: dict[str, Any]) -> None:
         if method == "notifications/initialized":
@@ -304,7 +315,7 @@ class Bridge:
 
     def _give_up(self, key: str | int, request: Request) -> None:
         """Answer a request without the daemon, so that the session goes on."""
-        self._pending.pop(key, None)
+        del self._pending[key]
         if request.method == "initialize":
             self._answered = self._from_cache = True
             version = request.protocol if request.protocol in PROTOCOL_VERSIONS else PROTOCOL_VERSIONS[-1]
@@ -319,12 +330,6 @@ class Bridge:
             self._error(key, _SERVER_ERROR, _NO_ANSWER)
 
     # -- reports
-
-    def _answer_report(self, key: str | int, request: Request) -> None:
-        """Let a hook go on at once: anything but ``{}`` would show in the terminal or decide for the user."""
-        self._pending.pop(key, None)
-        self._result(key, {"content": [{"type": "text", "text": "{}"}]})
-        self._keep_report(key, request.line)
 
     def _keep_report(self, key: object, line: bytes) -> None:
         self._forget_report(key)

@@ -23,7 +23,7 @@ class Places:
         cwd: what a relative path starts from.
     """
 
-    __slots__ = ("cache", "error_log", "session_socket", "unit")
+    __slots__ = ("cache", "error_log", "session_socket", "stopped", "unit")
 
     def __init__(self, environ: Mapping[str, str], cwd: str, version: str) -> None:
         home = environ.get("HOME") or os.path.expanduser("~")
@@ -36,6 +36,7 @@ class Places:
         config = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
         self.session_socket = os.path.join(cwd, run, "session.sock")
         self.cache = os.path.join(cwd, state, f"handshake-{version}.json")
+        self.stopped = os.path.join(cwd, state, "stopped")
         self.error_log = os.path.join(cwd, state, "log", "daemon.err")
         self.unit = os.path.join(cwd, config, "systemd", "user", "channeld.service")
 

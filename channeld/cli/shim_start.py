@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-_PASSED = {"HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "TZ", "TMPDIR"}
-_PASSED |= {"DBUS_SESSION_BUS_ADDRESS", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-_PASSED_PREFIXES: Final = ("LC_", "XDG_", "CHANNELD_")
+_PASSED: Final = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS")
+_PASSED_PREFIXES: Final = ("LC_", "XDG_", "CHANNELD_", "SSL_CERT_")
 
 
 def start_command(*, unit_installed: bool, executable: str = sys.executable) -> list[str]:

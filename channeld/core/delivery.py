@@ -9,8 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from channeld.core.errors import ChanneldError
-
 
 class EventState(StrEnum):
     """Where an inbound event is on its way to Claude."""
@@ -62,34 +60,6 @@ PART_INITIAL: Final = frozenset({PartState.QUEUED})
 
 UNCONFIRMED_WINDOW: Final = 64
 """How many pushed events a session may hold unconfirmed; what a crash can make us push again stays small."""
-
-
-class IllegalTransition(ChanneldError):
-    """A state change that the table does not know: a bug, told with the whole story."""
-
-    code = "illegal_transition"
-
-
-def check_event(before: EventState, after: EventState) -> EventState:
-    """Return ``after`` if an event may go there from ``before``.
-
-    Raises:
-        IllegalTransition: the table has no such step.
-    """
-    if after not in EVENT_TRANSITIONS[before]:
-        raise IllegalTransition(f"an event cannot go from {before} to {after}")
-    return after
-
-
-def check_part(before: PartState, after: PartState) -> PartState:
-    """Return ``after`` if an outbound part may go there from ``before``.
-
-    Raises:
-        IllegalTransition: the table has no such step.
-    """
-    if after not in PART_TRANSITIONS[before]:
-        raise IllegalTransition(f"a part cannot go from {before} to {after}")
-    return after
 
 
 def after_worker_loss(*, idempotent: bool) -> PartState:

@@ -155,7 +155,13 @@ class App:
                 files = await self._retention.apply(
                     keep_s=limits.days * _DAY_S, max_bytes=limits.max_mb * 1_000_000, now=time.time()
                 )
-                await asyncio.to_thread(_remove_files, files, (self._paths.inbox, self._paths.spool))
+                folders = (self._paths.inbox, self._paths.spool)
+                await asyncio.to_thread(_remove_files, files, folders)
+                # A crash between a copy and its acceptance leaves a file that no message refers to.
+                stray = await asyncio.to_thread(_old_files, folders, time.time() - _DAY_S)
+                if stray:
+                    used = await self._retention.files_in_use()
+                    await asyncio.to_thread(_remove_files, [file for file in stray if file not in used], folders)
             except StoreUnavailable as trouble:
                 self._health.report(Issue(trouble.code, Severity.ERROR, str(trouble), trouble.hint), "store")
             await asyncio.sleep(_RETENTION_EVERY_S)
@@ -218,6 +224,8 @@ class App:
         return {"restarting": name}
 
     async def _stop_command(self, args: dict[str, Any]) -> dict[str, Any]:
+        if not args.get("again"):
+            self._paths.stopped.touch(mode=0o600)
         asyncio.get_running_loop().call_soon(self._stop.set)
         return {"pid": os.getpid()}
 
@@ -243,6 +251,11 @@ def _remove_files(files: list[str], folders: tuple[Path, ...]) -> None:
             file.unlink(missing_ok=True)
 
 
+def _old_files(folders: tuple[Path, ...], before: float) -> list[str]:
+    """Return the files in these folders that were last changed before a moment."""
+    return [str(file) for folder in folders for file in folder.iterdir() if file.stat().st_mtime < before]
+
+
 def start(paths: Paths, limits: Limits | None = None) -> None:
     """Run the daemon in this process until it ends.
 
@@ -257,6 +270,7 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
     for folder in (paths.config, paths.credentials, paths.state, paths.run, paths.log, paths.inbox, paths.spool):
         make_private(folder)
     lock = take_lock(paths)
+    paths.stopped.unlink(missing_ok=True)
     try:
         logging.configure(config.daemon.log_level, paths.log / "channeld.log")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

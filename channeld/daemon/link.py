@@ -43,6 +43,7 @@ class WorkerLink:
         hub: Hub,
         *,
         on_change: Callable[[], None],
+        on_ready: Callable[[], None],
         on_trouble: Callable[[m.Trouble], None],
     ) -> None:
         self.name = name
@@ -55,7 +56,7 @@ class WorkerLink:
         self.heard_at = time.monotonic()
         self.protocol = FrameProtocol(self)
         self._settings, self._inbox, self._hub = settings, inbox, hub
-        self._on_change, self._on_trouble = on_change, on_trouble
+        self._on_change, self._on_ready, self._on_trouble = on_change, on_ready, on_trouble
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending_offers = 0
         self._garbage_logged = False
@@ -100,6 +101,7 @@ class WorkerLink:
                     self._greet(frame)
                 case m.Ready():
                     self.account = frame.account
+                    self._on_ready()  # before any trouble that follows it
                     self._on_change()
                 case m.Trouble():
                     self._on_trouble(frame)

@@ -88,15 +88,15 @@ class Router:
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
         log.info("session_ended", instance=instance, given_back=len(events))
-        await self._events_changed(events)
         self.wake()
+        await self._events_changed(events)
 
     async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
         """A ping came back: the client has read these."""
         events = await self._mailbox.confirm(lease, seqs, time.time())
         reach("router.confirmed")
-        await self._events_changed(events)
         self.wake()
+        await self._events_changed(events)
 
     async def answered(self, session: Session, chat: str) -> None:
         """Claude replied to a chat."""
@@ -128,8 +128,8 @@ class Router:
             if events:
                 reach("router.claimed")
                 session.push(events)
-                await self._events_changed(events)
                 self.wake()
+                await self._events_changed(events)
 
     async def offered(self, link: WorkerLink, offers: list[m.Offer]) -> None:
         """Accept events of a worker and, where a listening session is free, claim them in the same transaction."""
@@ -154,6 +154,7 @@ class Router:
             self._health.report(Issue(trouble.code, Severity.ERROR, str(trouble), trouble.hint), "store")
             text = f"{trouble} {trouble.hint}"
             link.send(*(m.Refused(ref=offer.ref, code=trouble.code, text=text, retry=True) for offer in fine))
+            self.wake()
             return
         finally:
             if session is not None:
@@ -170,9 +171,9 @@ class Router:
             )
         )
         fresh = [result.event for result in results if result.event is not None]
+        if len(claimed) < max(room, len(fresh)):
+            self.wake()  # something waits, or the places that were kept for these are free again
         await self._events_changed(fresh)
-        if len(claimed) < len(fresh):
-            self.wake()
 
     async def accept_own(self, event: Inbound, worker: str) -> None:
         """Put an event of channeld's own into the mailbox, for Claude to read."""
@@ -249,8 +250,13 @@ class Router:
     async def _send_receipts(self, by_chat: dict[tuple[str, str], list[int]]) -> None:
         for (worker, chat), seqs in by_chat.items():
             link = self.workers.get(worker)
-            if link is not None and link.capabilities.receipts:
-                link.send(*(m.Receipt(item=item) for item in await self._timeline.items(chat, seqs)))
+            if link is None or not link.capabilities.receipts:
+                continue
+            try:
+                items = await self._timeline.items(chat, seqs)
+            except StoreUnavailable:
+                continue  # a receipt is a courtesy: the page asks again
+            link.send(*(m.Receipt(item=item) for item in items))
 
     async def _send_reaction_receipt(self, part: StoredPart) -> None:
         link = self.workers.get(part.worker)

@@ -246,9 +246,10 @@ class Session:
             for event in events:
                 reach("session.before_push")
                 await self._connection.notify(_CHANNEL, present(event, self._owner.platform_of(event.worker)))
-                log.info("event_pushed", session=self.name, chat=event.inbound.chat, delivery_id=event.delivery_id,
-                         pushes=event.pushes)  # fmt: skip
             reach("session.after_push")
+            if events:  # one line a batch: a line an event would cost more than the push itself
+                deliveries = [f"{event.delivery_id}/{event.pushes}" for event in events]
+                log.info("events_pushed", session=self.name, count=len(events), deliveries=deliveries)
             if self._batches and self._batches[-1] is not pinged:
                 pinged = self._batches[-1]
                 self._start(self._ping(pinged))

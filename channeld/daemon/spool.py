@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import puremagic
-
 from channeld.core.errors import Refused
 from channeld.core.event import size_text
 from channeld.core.files import MAX_FILES, refusal
@@ -112,6 +110,8 @@ class Spool:
 
 def sniff(head: bytes, name: str) -> str:
     """Return the media type that a file's first bytes tell, with its name only as a tie-breaker."""
+    import puremagic  # noqa: PLC0415 - a megabyte of signatures that most daemons never need
+
     try:
         return puremagic.from_string(head, mime=True, filename=name) or "application/octet-stream"
     except (puremagic.PureError, ValueError):

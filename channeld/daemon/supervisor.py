@@ -53,6 +53,8 @@ class Supervisor:
         self.since = time.time()
         self.starts = 0
         self.detail = ""
+        self.last_end = ""
+        """Why the process before this one ended, in words."""
         self.link: WorkerLink | None = None
         self._process: Process | None = None
         self._paths, self._board, self._health, self._limits = paths, board, health, limits
@@ -114,14 +116,18 @@ class Supervisor:
         link = self.link = WorkerLink(
             name, self.worker.settings, str(self._paths.inbox), self._board,
             on_change=self._changed.set, on_trouble=self._trouble,
+            on_ready=lambda: self._health.clear_subject(name),
         )  # fmt: skip
+        argv = worker_argv(self.worker.platform, self.worker.command)
         try:
             token = (make_token if self.worker.platform == "web" else find_token)(name, self._paths.credentials)
-            argv = worker_argv(self.worker.platform, self.worker.command)
             process = await Process.start(name, argv, token, self._paths.log / f"{name}.log")
-        except (OSError, ConfigError) as error:
+        except ConfigError as error:
             self.link = None
-            return None, str(error)
+            return None, f"{error} {error.hint}"
+        except OSError as error:
+            self.link = None
+            return None, f"{argv[0]} cannot be started: {error.strerror}"
         self._process = process
         log.info("worker_started", worker=name, pid=process.pid)
         await asyncio.get_running_loop().create_connection(lambda: link.protocol, sock=process.connection)
@@ -145,7 +151,6 @@ class Supervisor:
                 self._changed.clear()
                 if link.is_ready and self.state is WorkerState.STARTING:
                     self._move(WorkerState.READY)
-                    self._health.clear_subject(self.worker.name)
                     await self._board.worker_ready(link)
                 changed = asyncio.create_task(self._changed.wait())
                 left = max(0.0, self._deadline(link, started_at)[0] - time.monotonic())
@@ -194,7 +199,7 @@ class Supervisor:
 
     async def _pause(self, exit_code: int | None, reason: str) -> None:
         decision = self._policy.ended(exit_code, time.monotonic(), random.random())
-        what = reason or describe_exit(exit_code)
+        what = self.last_end = reason or describe_exit(exit_code)
         name = self.worker.name
         match decision.verdict:
             case Verdict.BACKOFF:
@@ -238,5 +243,5 @@ class Supervisor:
         return {
             "name": self.worker.name, "platform": self.worker.platform, "state": str(self.state),
             "detail": self.detail, "account": link.account if link else None, "pid": self.pid,
-            "since": self.since, "starts": self.starts,
+            "since": self.since, "starts": self.starts, "last_end": self.last_end,
         }  # fmt: skip

@@ -235,6 +235,9 @@ class Toolbox:
         detail = PartDetail(format=reply.format, reply_to=reply.reply_to, files=files, buttons=reply.buttons)
         part = NewPart(kind="message", text=reply.text, detail=detail)
         accepted = await self._router.outbound.accept(session.instance, tool_use_id, worker, reply.chat_id, [part])
+        if not accepted.fresh:  # the same call came twice at once: these copies are nobody's
+            for file in files:
+                await asyncio.to_thread(self._spool.remove, file.path or "")
         return await self._outcome(session, accepted, "reply")
 
     async def _send(

@@ -28,10 +28,6 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, instance = :instance, ep
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
 
--- name: release_due
-UPDATE event SET state = 'queued', not_before = NULL, changed_at = :now
- WHERE state = 'held' AND state IN ('held', 'queued') AND not_before <= :now;
-
 -- name: confirm_events
 -- A ping came back: everything pushed up to here over this connection has been read.
 UPDATE event SET state = 'delivered', changed_at = :now
@@ -177,6 +173,11 @@ SELECT seq, kind, text, detail FROM part
 
 -- name: forget_text
 INSERT INTO search (search, rowid, text) VALUES ('delete', :seq, :text);
+
+-- name: details_with_files
+SELECT detail FROM event WHERE instr(detail, '"path":') > 0
+UNION ALL
+SELECT detail FROM part WHERE instr(detail, '"path":') > 0;
 
 -- name: delete_event
 DELETE FROM event WHERE seq = :seq;

@@ -43,6 +43,21 @@ class Retention:
         await self._db.submit(_shrink)
         return orphans
 
+    async def files_in_use(self) -> set[str]:
+        """Return the paths of all files that a message refers to."""
+
+        def work(connection: sqlite3.Connection) -> set[str]:
+            rows = connection.execute(QUERIES["details_with_files"])
+            details = (msgspec.json.decode(row["detail"]) for row in rows)
+            return {
+                file["path"]
+                for d in details
+                for file in (*d.get("attachments", ()), *d.get("files", ()))
+                if "path" in file
+            }
+
+        return await self._db.submit(work)
+
     def _remove(self, connection: sqlite3.Connection, before: float) -> _Removed:
         self._order.remember(connection)
         indexed = sequence.read(connection, "indexed")

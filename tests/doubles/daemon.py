@@ -49,7 +49,7 @@ class Daemon:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.stop()
+        await self.kill()  # at once: what a test wants to see of the end, it asks for
         self._folder.cleanup()
 
     @property
@@ -120,7 +120,15 @@ class Daemon:
         async with McpClient.spawn([*SHIM, "--name", "main", "--no-start", *told], env=env) as client:
             if initialize:
                 await client.initialize()
+                await self.attached(client)
             yield client
+
+    async def attached(self, client: McpClient) -> None:
+        """Return when the daemon has taken a client in: only then does it count for routing."""
+        pid = client.process.pid
+        await self.status_where(
+            lambda status: any(s["pid"] == pid and s["state"] == "attached" for s in status["sessions"])
+        )
 
     def cli(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run the channeld command."""

@@ -1,4 +1,4 @@
-"""The test's end of ``channeld.faultpoint``: processes stop at a named step until the test lets them go or kills them."""
+"""The test's end of ``channeld.faultpoint``: a process stops at a named step until it is let go or killed."""
 
 from __future__ import annotations
 

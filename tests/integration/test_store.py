@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
+from typing import Any
 
 import pytest
 
-from channeld.core.delivery import PartState
+from channeld.core.delivery import EVENT_TRANSITIONS, PART_TRANSITIONS, PartState
 from channeld.core.errors import Refused, StoreTooNew, StoreUnavailable
 from channeld.core.model import Attachment, Lease, NewPart, PartDetail
 from channeld.store.migrations import MIGRATIONS, legal_transitions
@@ -40,6 +41,28 @@ async def test_the_database_enforces_exactly_the_transitions_of_the_core(stores,
     """The table in the file is the table in the code."""
     rows = sqlite3.connect(tmp_path / "mail.db").execute("SELECT * FROM transition").fetchall()
     assert set(rows) == legal_transitions()
+
+
+@pytest.mark.parametrize(("table", "transitions"), [("event", EVENT_TRANSITIONS), ("part", PART_TRANSITIONS)])
+async def test_the_database_takes_the_legal_steps_and_no_other(stores, tmp_path, table, transitions):
+    """Every pair of states, tried on the file itself, goes exactly where the core's table has a way."""
+    await accept(stores, message("1"))
+    await stores.outbox.accept("i1", "a", "web", "web:main", [reply()], 1.0)
+    with sqlite3.connect(tmp_path / "mail.db", isolation_level=None) as other:
+        for before, legal in transitions.items():
+            for after in transitions:
+                # Put the row where the step begins, past the trigger: that is the only way into some states.
+                other.execute("INSERT OR IGNORE INTO transition SELECT 'in', state, ? FROM event", (before,))
+                other.execute("INSERT OR IGNORE INTO transition SELECT 'out', state, ? FROM part", (before,))
+                other.execute(f"UPDATE {table} SET state = ?", (before,))
+                other.execute("DELETE FROM transition")
+                other.executemany("INSERT INTO transition VALUES (?, ?, ?)", sorted(legal_transitions()))
+                try:
+                    other.execute(f"UPDATE {table} SET state = ?", (after,))
+                    moved = True
+                except sqlite3.IntegrityError:
+                    moved = False
+                assert moved == (after in legal or after == before), f"{before} to {after}"
 
 
 async def test_the_database_refuses_an_illegal_step_of_anybody(stores, tmp_path):
@@ -236,9 +259,10 @@ async def test_one_bad_job_costs_the_others_of_its_transaction_nothing(stores):
         connection.execute("INSERT INTO counter VALUES ('bad', 1)")
         raise ValueError("mine")
 
-    good, worse, fine = await asyncio.gather(
+    outcomes: Any = await asyncio.gather(
         accept(stores, message("1")), stores.database.submit(bad), accept(stores, message("2")), return_exceptions=True
     )
+    good, worse, fine = outcomes
     assert isinstance(worse, ValueError)
     assert good[0].event is not None
     assert fine[0].event is not None

@@ -1,6 +1,5 @@
 """The tables of legal transitions and the decisions made from them."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,35 +7,10 @@ from channeld.core.delivery import (
     EVENT_TRANSITIONS,
     PART_TRANSITIONS,
     EventState,
-    IllegalTransition,
     PartState,
     after_worker_loss,
-    check_event,
-    check_part,
     split_on_reconnect,
 )
-
-
-@pytest.mark.parametrize("before", EventState)
-@pytest.mark.parametrize("after", EventState)
-def test_an_event_moves_only_where_the_table_lets_it(before, after):
-    """Every pair of states is legal exactly if the table has it."""
-    if after in EVENT_TRANSITIONS[before]:
-        assert check_event(before, after) is after
-    else:
-        with pytest.raises(IllegalTransition, match=f"from {before} to {after}"):
-            check_event(before, after)
-
-
-@pytest.mark.parametrize("before", PartState)
-@pytest.mark.parametrize("after", PartState)
-def test_a_part_moves_only_where_the_table_lets_it(before, after):
-    """Every pair of states is legal exactly if the table has it."""
-    if after in PART_TRANSITIONS[before]:
-        assert check_part(before, after) is after
-    else:
-        with pytest.raises(IllegalTransition):
-            check_part(before, after)
 
 
 def test_every_state_can_be_reached_and_has_an_entry():

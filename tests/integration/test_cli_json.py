@@ -1,0 +1,129 @@
+"""The data that the commands print, against the schema and the page that promise it."""
+
+import asyncio
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from channeld.core.delivery import EventState, PartState
+from channeld.core.lifecycle import WorkerState
+from channeld.ipc import messages as m
+from tests.doubles.daemon import Daemon
+from tests.doubles.worker_end import Pager
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA: dict[str, Any] = json.loads((DOCS / "cli-json.schema.json").read_text("utf-8"))
+PAGE = (DOCS / "cli-json.md").read_text("utf-8")
+
+
+def strict(command):
+    """Return a checker of a command's output that allows no field beyond the schema's."""
+    schema = copy.deepcopy(SCHEMA)
+    for definition in schema["$defs"].values():
+        definition["additionalProperties"] = False
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{command}"})
+
+
+async def printed(daemon, command):
+    """Run a command with ``--json`` and return its data, checked against the schema."""
+    result = await asyncio.to_thread(daemon.cli, command, "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    data = json.loads(result.stdout)
+    strict(command).validate(data)
+    return data
+
+
+def keys_in(data):
+    """Return the keys of an output, however deep, but not the states that ``events`` counts."""
+    if isinstance(data, list):
+        return {key for item in data for key in keys_in(item)}
+    if not isinstance(data, dict):
+        return set()
+    return set(data) | {key for name, value in data.items() if name != "events" for key in keys_in(value)}
+
+
+async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
+    """Real output of a busy daemon: nothing beyond the schema, and nothing in the schema that is never printed."""
+    async with Pager() as pager, Daemon(pager.config) as daemon:
+        worker = await pager.life()
+        await worker.begin()
+        await daemon.status_where(lambda status: status["workers"][0]["state"] == "ready")  # which ends older trouble
+        file = m.Attachment(name="a.txt", path="/inbox/a", mime="text/plain", size=3, token="handle")
+        worker.send(m.Trouble(code="slow", text="The platform is slow.", hint="Wait."))
+        await worker.accepted("1", text="look", reply_to_id="0", attachments=[file])
+        seen = keys_in(waits := await printed(daemon, "status"))
+        assert waits["events"] == {"queued": 1}
+        assert [(entry["chat"], entry["count"]) for entry in waits["waiting"]] == [("pager:a", 1)]
+        assert [entry["code"] for entry in waits["health"]] == ["worker_slow"]
+
+        async with daemon.client() as client, daemon.client("--listening", "no"):
+            await client.next_event()
+            outcomes = {
+                ("reply", "draft"): lambda ref: m.Sent(ref=ref, message_id="p1"),
+                ("edit_message", "final"): lambda ref: m.Sent(ref=ref, message_id="p1"),
+                ("react", "👍"): lambda ref: m.Sent(ref=ref, message_id="1"),
+                ("reply", "lost"): lambda ref: m.Failed(ref=ref, reason="the chat is gone"),
+            }
+            for (tool, text), outcome in outcomes.items():
+                more = {"react": {"message_id": "1", "emoji": text}, "edit_message": {"message_id": "p1", "text": text}}
+                arguments = {"chat_id": "pager:a", **more.get(tool, {"text": text})}
+                calling = asyncio.create_task(client.call_tool(tool, arguments, f"toolu_{text}"))
+                worker.send(outcome((await worker.expect(m.Send)).ref))
+                await calling
+            status = await printed(daemon, "status")
+            sessions = await printed(daemon, "sessions")
+            messages = await printed(daemon, "messages")
+    assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
+    assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
+    assert [(entry["text"], entry["state"]) for entry in messages["messages"]] == [
+        ("look", "answered"), ("final", "sent"), ("lost", "failed"),
+    ]  # fmt: skip
+    promised = {name for definition in SCHEMA["$defs"].values() for name in definition["properties"]}
+    assert seen | keys_in(status) | keys_in(sessions) | keys_in(messages) == promised
+
+
+async def test_an_idle_daemon_prints_the_same_fields():
+    """Empty lists, not missing ones."""
+    async with Daemon("[workers]\n") as daemon:
+        status = await printed(daemon, "status")
+        assert (status["workers"], status["sessions"], status["events"]) == ([], [], {})
+        assert await printed(daemon, "sessions") == {"sessions": []}
+        assert await printed(daemon, "messages") == {"messages": []}
+
+
+async def test_without_a_daemon_nothing_is_printed_but_the_error():
+    """A program sees the exit status 3, and no half of an object."""
+    async with Daemon("[workers]\n") as daemon:
+        await daemon.stop()
+        result = await asyncio.to_thread(daemon.cli, "status", "--json")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize("name", SCHEMA["$defs"])
+def test_the_page_explains_exactly_the_fields_of_the_schema(name):
+    """Each object's table on the page has the rows that its definition has."""
+    headings = {
+        "status": "## `channeld status --json`", "sessions": "## `channeld sessions --json`",
+        "messages": "## `channeld messages --json`", "daemon": "**`daemon`**",
+        "issue": "**An entry of `health`**", "worker": "**An entry of `workers`**",
+        "session": "**An entry of `sessions`**", "waiting": "**An entry of `waiting`**",
+        "outbox": "**An entry of `outbox`**", "message": "**An entry of `messages`.**",
+        "attachment": "**An entry of `attachments`**",
+    }  # fmt: skip
+    after = PAGE.split(headings[name], 1)[1]
+    table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)
+    assert table is not None
+    assert re.findall(r"^\| `(\w+)` \|", table[0], re.MULTILINE) == list(SCHEMA["$defs"][name]["properties"])
+
+
+@pytest.mark.parametrize("states", [EventState, PartState, WorkerState])
+def test_the_page_names_every_state(states):
+    """A reader finds every value of a state that can be printed."""
+    assert [state for state in states if f"`{state}`" not in PAGE] == []
