@@ -49,6 +49,7 @@ def _configure(paths: Paths, port: int | None) -> None:
     paths.config.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not paths.config_file.exists() or port is not None:
         chosen = port if port is not None else _free_or_any(8787)
+        paths.config_file.touch(mode=0o600)
         paths.config_file.write_text(f"# Written by channeld demo.\n[workers.web]\nport = {chosen}\n", encoding="utf-8")
 
 

@@ -55,7 +55,8 @@ PART_TRANSITIONS: Final[dict[PartState, frozenset[PartState]]] = {
     PartState.DROPPED: frozenset(),
 }
 
-EVENT_INITIAL: Final = frozenset({EventState.HELD, EventState.QUEUED})
+EVENT_INITIAL: Final = frozenset({EventState.HELD, EventState.QUEUED, EventState.PUSHED})
+"""Pushed: accepted and claimed for a free session in one step."""
 PART_INITIAL: Final = frozenset({PartState.QUEUED})
 
 UNCONFIRMED_WINDOW: Final = 64

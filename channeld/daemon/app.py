@@ -213,7 +213,9 @@ class App:
         chat, limit = args.get("chat"), args.get("limit", 50)
         if not isinstance(limit, int) or (chat is not None and not isinstance(chat, str)):
             raise Refused("chat is a string and limit a number.")
-        return {"messages": await self._timeline.latest(chat, limit)}
+        if chat is None:
+            return {"messages": await self._timeline.latest(limit)}
+        return {"messages": (await self._timeline.history(chat, limit=limit))[0]}
 
     async def _restart(self, args: dict[str, Any]) -> dict[str, Any]:
         name = args.get("worker")

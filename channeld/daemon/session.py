@@ -16,6 +16,7 @@ from mcp.server.runner import serve_connection
 from mcp.shared.exceptions import MCPError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types import (
+    CONNECTION_CLOSED,
     METHOD_NOT_FOUND,
     CallToolRequestParams,
     CallToolResult,
@@ -42,6 +43,7 @@ from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello,
 log = structlog.get_logger()
 _CHANNEL: Final = "notifications/claude/channel"
 _HELLO_DEADLINE_S: Final = 10.0
+_encode: Final = msgspec.json.Encoder().encode
 _TOOLS_DEADLINE_S: Final = 5.0
 """How long Claude Code may take to ask for the tools before it is taken to be one that never does."""
 _SETTLE_S: Final = 0.5
@@ -81,9 +83,9 @@ class Session:
         self.attached_at = time.time()
         self.client = ""
         self._connection: Connection | None = None
-        self._to_push: list[StoredEvent] = []
+        self._takes_events = False
+        self._early: list[tuple[list[StoredEvent], list[int]]] = []  # what came before the client took events
         self._batches: list[list[int]] = []  # pushed and not confirmed, a list a ping
-        self._to_push_or_ping = asyncio.Event()
         self._tools_listed = asyncio.Event()
         self._pings = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,7 +136,7 @@ class Session:
     @property
     def unconfirmed(self) -> int:
         """How many events were pushed and not confirmed."""
-        return len(self._to_push) + sum(map(len, self._batches))
+        return sum(len(events) for events, _ in self._early) + sum(map(len, self._batches))
 
     @property
     def room(self) -> int:
@@ -210,11 +212,25 @@ class Session:
             events: recorded as pushed to this session.
             already_read: written over an earlier connection; only the ping is missing.
         """
-        if known := [event.seq for event in already_read]:
-            self._batches.append(known)
-        self._to_push += events
-        if known or events:
-            self._to_push_or_ping.set()
+        known = [event.seq for event in already_read]
+        if self._takes_events:
+            self._write(events, known)
+        else:
+            self._early.append((events, known))
+
+    def _write(self, events: list[StoredEvent], known: list[int]) -> None:
+        if self.is_closed or not (events or known):
+            return  # what was recorded as pushed is sorted out when the process comes back or ends
+        batch = [*known, *(event.seq for event in events)]
+        self._batches.append(batch)
+        for event in events:
+            reach("session.before_push")
+            params = present(event, self._owner.platform_of(event.worker))
+            # Written here and not through the library: this is the path that a waiting person feels.
+            self.protocol.write(_encode({"jsonrpc": "2.0", "method": _CHANNEL, "params": params}) + b"\n")
+        reach("session.after_push")
+        # The log is written by the task of the ping, when whoever waits for this push has gone on.
+        self._start(self._ping(batch, [f"{event.delivery_id}/{event.pushes}" for event in events]))
 
     async def _settle(self) -> None:
         """Wait until a Claude Code that has just started takes events.
@@ -232,38 +248,29 @@ class Session:
             pass
         await asyncio.sleep(_SETTLE_S)
 
-    async def _push_loop(self) -> None:
-        assert self._connection is not None and self._hello is not None
+    async def _begin(self) -> None:
+        assert self._hello is not None
         if self._hello.claude is not None and not self._hello.resumed:
             await self._settle()
-        pinged: list[int] | None = None
-        while True:
-            await self._to_push_or_ping.wait()
-            self._to_push_or_ping.clear()
-            events, self._to_push = self._to_push, []
-            if events:
-                self._batches.append([event.seq for event in events])
-            for event in events:
-                reach("session.before_push")
-                await self._connection.notify(_CHANNEL, present(event, self._owner.platform_of(event.worker)))
-            reach("session.after_push")
-            if events:  # one line a batch: a line an event would cost more than the push itself
-                deliveries = [f"{event.delivery_id}/{event.pushes}" for event in events]
-                log.info("events_pushed", session=self.name, count=len(events), deliveries=deliveries)
-            if self._batches and self._batches[-1] is not pinged:
-                pinged = self._batches[-1]
-                self._start(self._ping(pinged))
+        self._takes_events = True
+        early, self._early = self._early, []
+        for events, known in early:
+            self._write(events, known)
 
-    async def _ping(self, last: list[int]) -> None:
+    async def _ping(self, last: list[int], deliveries: list[str]) -> None:
         """Ask whether the client has read everything up to here; it reads in order, so the answer proves it."""
         assert self._connection is not None and self.lease is not None
+        if deliveries:  # one line a batch: a line an event would cost more than the push itself
+            log.info("events_pushed", session=self.name, count=len(deliveries), deliveries=deliveries)
         self._pings += 1
         # The id carries the epoch: an answer to an earlier connection's ping is nobody's.
         request_id = f"channeld-{self.lease.epoch}-{self._pings}"
         try:
             await self._connection.outbound.send_raw_request("ping", None, {"request_id": request_id})
-        except MCPError:
-            return  # the connection is gone, or the client does not know pings; then nothing is confirmed
+        except MCPError as error:
+            if error.error.code == CONNECTION_CLOSED:
+                return
+            # An error is an answer too: the client has read the ping, and so everything before it.
         reach("session.ping_returned")
         if last not in self._batches:
             return
@@ -294,7 +301,7 @@ class Session:
             self.client = f"{params.client_info.name[:60]} {params.client_info.version[:20]}"
         await self._owner.session_ready(self)
         if self.lease is not None:
-            self._start(self._push_loop())
+            self._start(self._begin())
 
     def list_tools(self) -> list[Tool]:
         """Return the tools, and remember that the client has asked."""

@@ -267,7 +267,8 @@ class Toolbox:
 
     async def _outcome(self, session: Session, accepted: AcceptedCall, tool: str) -> ToolResult:
         if accepted.parts and accepted.parts[0].kind == "message":
-            await self._router.answered(session, accepted.parts[0].chat)
+            first = accepted.parts[0]
+            await self._router.answered(session, first.chat, first.detail.reply_to)
         parts = await self._router.outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S)
         return describe_outcome(tool, parts)
 

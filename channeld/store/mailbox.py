@@ -70,12 +70,28 @@ class Mailbox:
     def _accept(
         self, connection: sqlite3.Connection, worker: str, inbound: Inbound, lease: Lease | None, now: float
     ) -> Acceptance:
-        seq, delivery_id = self._sequence.next(connection), secrets.token_hex(8)
+        claimed = (
+            lease is not None
+            and connection.execute(
+                QUERIES["may_claim"], {"chat": inbound.chat, "instance": lease.instance, "epoch": lease.epoch}
+            ).fetchone()
+            is not None
+        )
+        event = StoredEvent(
+            seq=self._sequence.next(connection),
+            delivery_id=secrets.token_hex(8),
+            worker=worker,
+            inbound=inbound,
+            # Straight into its second state: it need not enter and leave the index of rows that wait.
+            state=EventState.PUSHED if claimed else EventState.QUEUED,
+            pushes=int(claimed),
+            accepted_at=now,
+        )
         cursor = connection.execute(
             QUERIES["accept_event"],
             {
-                "seq": seq,
-                "delivery_id": delivery_id,
+                "seq": event.seq,
+                "delivery_id": event.delivery_id,
                 "worker": worker,
                 "event_key": inbound.event_key,
                 "chat": inbound.chat,
@@ -85,23 +101,14 @@ class Mailbox:
                 "detail": _encode(msgspec.structs.replace(inbound, text="")),
                 "now": now,
                 "not_before": None,
-                "state": "queued",
+                "state": event.state,
+                "pushes": event.pushes,
+                "instance": lease.instance if claimed and lease else None,
+                "epoch": lease.epoch if claimed and lease else None,
             },
         )
         if cursor.rowcount == 0:
             return Acceptance(None, claimed=False)
-        claimed = (
-            lease is not None
-            and connection.execute(
-                QUERIES["claim_accepted"],
-                {"seq": seq, "chat": inbound.chat, "instance": lease.instance, "epoch": lease.epoch},
-            ).rowcount
-            == 1
-        )
-        event = StoredEvent(
-            seq=seq, delivery_id=delivery_id, worker=worker, inbound=inbound, accepted_at=now, pushes=int(claimed),
-            state=EventState.PUSHED if claimed else EventState.QUEUED,
-        )  # fmt: skip
         return Acceptance(event, claimed)
 
     async def attach(
@@ -141,9 +148,9 @@ class Mailbox:
             "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now
         )
 
-    async def answer(self, instance: str, chat: str, now: float) -> list[StoredEvent]:
-        """Record that Claude replied to a chat."""
-        return await self._change("answer_events", instance=instance, chat=chat, now=now)
+    async def answer(self, instance: str, chat: str, quoted: str | None, now: float) -> list[StoredEvent]:
+        """Record that Claude replied to a chat, perhaps quoting a message."""
+        return await self._change("answer_events", instance=instance, chat=chat, quoted=quoted, now=now)
 
     async def give_back(self, instance: str, now: float) -> list[StoredEvent]:
         """Queue again what an ended session process did not confirm."""

@@ -3,18 +3,16 @@
 
 -- name: accept_event
 INSERT INTO event (seq, delivery_id, worker, event_key, chat, kind, message_id, text, detail, accepted_at, changed_at,
-                   not_before, state)
+                   not_before, state, pushes, instance, epoch)
 VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :text, :detail, :now, :now,
-        :not_before, :state)
+        :not_before, :state, :pushes, :instance, :epoch)
 ON CONFLICT (worker, event_key) DO NOTHING;
 
--- name: claim_accepted
--- In the transaction of its acceptance, and only if nothing older of its chat still waits.
-UPDATE event SET state = 'pushed', pushes = 1, instance = :instance, epoch = :epoch
- WHERE seq = :seq AND state = 'queued'
-   AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = :chat AND older.state IN ('held', 'queued')
-                      AND older.seq < :seq)
-   AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL);
+-- name: may_claim
+-- May an event that is being accepted go straight to this holder? Not past an older one of its chat, nor to a stale one.
+SELECT 1 FROM instance
+ WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL
+   AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued'));
 
 -- name: claim_events
 -- The oldest events that may go: none of them behind an older one of its chat that is held.
@@ -35,11 +33,12 @@ UPDATE event SET state = 'delivered', changed_at = :now
 RETURNING *;
 
 -- name: pushed_to
-SELECT * FROM event WHERE state = 'pushed' AND instance = :instance ORDER BY seq;
+SELECT * FROM event WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen') AND instance = :instance ORDER BY seq;
 
 -- name: adopt_events
 -- The same process came back over a new connection.
-UPDATE event SET epoch = :epoch WHERE state = 'pushed' AND instance = :instance;
+UPDATE event SET epoch = :epoch
+ WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen') AND instance = :instance;
 
 -- name: repush_event
 UPDATE event SET pushes = pushes + 1, changed_at = :now
@@ -49,12 +48,15 @@ RETURNING *;
 -- name: give_back
 -- The process has ended before it confirmed these.
 UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
- WHERE state = 'pushed' AND instance = :instance
+ WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen') AND instance = :instance
 RETURNING *;
 
 -- name: answer_events
+-- Delivered ones; and the very message that the reply quotes, whose ping may still be on its way back.
 UPDATE event SET state = 'answered', changed_at = :now
- WHERE state IN ('delivered', 'seen') AND instance = :instance AND chat = :chat
+ WHERE instance = :instance AND chat = :chat
+   AND state IN ('pushed', 'delivered', 'seen')
+   AND (state IN ('delivered', 'seen') OR state = 'pushed' AND message_id = :quoted)
 RETURNING *;
 
 -- name: knows_chat
@@ -126,17 +128,29 @@ RETURNING *;
 -- name: find_item
 SELECT seq FROM timeline WHERE chat = :chat AND id = :id ORDER BY seq DESC LIMIT 1;
 
+-- Pages of the timeline, as numbers only: from the two tables an index gives them in order, while through the view
+-- SQLite would sort a whole chat for one page of it. The rows are then fetched by number.
+
 -- name: history_after
-SELECT * FROM timeline WHERE chat = :chat AND seq > :seq ORDER BY seq LIMIT :limit;
+SELECT seq FROM event WHERE chat = :chat AND kind = 'message' AND seq > :seq
+UNION ALL
+SELECT seq FROM part WHERE chat = :chat AND kind = 'message' AND seq > :seq
+ORDER BY seq LIMIT :limit;
 
 -- name: history_before
-SELECT * FROM timeline WHERE chat = :chat AND seq < :seq ORDER BY seq DESC LIMIT :limit;
+SELECT seq FROM event WHERE chat = :chat AND kind = 'message' AND seq < :seq
+UNION ALL
+SELECT seq FROM part WHERE chat = :chat AND kind = 'message' AND seq < :seq
+ORDER BY seq DESC LIMIT :limit;
 
 -- name: history_item
 SELECT * FROM timeline WHERE seq = :seq;
 
 -- name: latest
-SELECT * FROM timeline WHERE :chat IS NULL OR chat = :chat ORDER BY seq DESC LIMIT :limit;
+SELECT seq FROM event WHERE kind = 'message'
+UNION ALL
+SELECT seq FROM part WHERE kind = 'message'
+ORDER BY seq DESC LIMIT :limit;
 
 -- name: reactions
 SELECT message_id, text FROM part

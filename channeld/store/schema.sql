@@ -28,7 +28,7 @@ CREATE TABLE instance (
 
 CREATE TABLE event (
     seq         INTEGER PRIMARY KEY,
-    delivery_id TEXT NOT NULL UNIQUE, -- random; the same in every push of this event
+    delivery_id TEXT NOT NULL,        -- 64 random bits, the same in every push of this event; no index: never looked up
     worker      TEXT NOT NULL,
     event_key   TEXT NOT NULL,
     chat        TEXT NOT NULL,
@@ -48,8 +48,7 @@ CREATE TABLE event (
 CREATE INDEX event_of_chat ON event (chat, seq);
 CREATE INDEX event_waiting ON event (chat, seq) WHERE state IN ('held', 'queued');
 CREATE INDEX event_queued ON event (seq) WHERE state = 'queued';
-CREATE INDEX event_pushed ON event (instance, seq) WHERE state = 'pushed';
-CREATE INDEX event_unanswered ON event (instance, chat) WHERE state IN ('delivered', 'seen');
+CREATE INDEX event_unanswered ON event (instance, chat) WHERE state IN ('pushed', 'delivered', 'seen');
 
 CREATE TRIGGER event_begins BEFORE INSERT ON event
 WHEN NOT EXISTS (SELECT 1 FROM transition WHERE direction = 'in' AND before = '' AND after = NEW.state)

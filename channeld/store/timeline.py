@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -45,11 +46,11 @@ class Timeline:
             start = seq_of(after) if after is not None else None
             if start is not None:
                 values = {"chat": chat, "seq": start, "limit": limit + 1}
-                rows = connection.execute(QUERIES["history_after"], values).fetchall()
+                rows = _rows(connection, "history_after", values)
                 return _items(connection, chat, rows[:limit]), len(rows) > limit
             end = seq_of(before) if before is not None else None
             values = {"chat": chat, "seq": end if end is not None else 2**62, "limit": limit + 1}
-            rows = connection.execute(QUERIES["history_before"], values).fetchall()
+            rows = _rows(connection, "history_before", values)
             return _items(connection, chat, rows[:limit][::-1]), len(rows) > limit
 
         return await self._db.submit(work)
@@ -75,12 +76,12 @@ class Timeline:
 
         return await self._db.submit(work)
 
-    async def latest(self, chat: str | None, limit: int) -> list[HistoryItem]:
-        """Return the latest messages of one chat or of all, oldest first."""
-        values = {"chat": chat, "limit": max(1, min(limit, MOST_ITEMS))}
+    async def latest(self, limit: int) -> list[HistoryItem]:
+        """Return the latest messages of all chats, oldest first."""
+        values = {"limit": max(1, min(limit, MOST_ITEMS))}
 
         def work(connection: sqlite3.Connection) -> list[HistoryItem]:
-            rows = connection.execute(QUERIES["latest"], values).fetchall()
+            rows = _rows(connection, "latest", values)
             return [item for row in rows[::-1] for item in _items(connection, row["chat"], [row])]
 
         return await self._db.submit(work)
@@ -119,6 +120,12 @@ def apply_edit(connection: sqlite3.Connection, chat: str, message_id: str, text:
         row = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
         connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (row["seq"], row["text"]))
     return rows
+
+
+def _rows(connection: sqlite3.Connection, page: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
+    """Return the rows of a page of the timeline, in its order."""
+    found = connection.execute(QUERIES[page], values).fetchall()
+    return [connection.execute(QUERIES["history_item"], {"seq": row["seq"]}).fetchone() for row in found]
 
 
 def _index(connection: sqlite3.Connection) -> None:

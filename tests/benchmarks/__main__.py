@@ -1,0 +1,84 @@
+"""``make bench``: prints medians and ratios, and keeps them in ``results.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks.bench import Bench, resident_mib
+from tests.benchmarks.floor import Floor
+
+RESULTS: Final = Path(__file__).with_name("results.json")
+SAMPLES: Final = 300
+BURST: Final = 5000
+SPAWNS: Final = 20
+MORE_SESSIONS: Final = 10
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cb") as name:  # short: it holds Unix sockets
+        yield Path(name)
+
+
+def measure() -> dict[str, float]:
+    """Run everything once."""
+    with _folder() as folder:
+        floor = Floor(folder)
+        floor_ms, floor_burst = floor.latency_ms(SAMPLES), floor.burst_per_s(BURST)
+        floor.close()
+    with _folder() as folder:
+        bench = Bench(folder)
+        try:
+            shim = bench.attach("yes")
+            latency = bench.latency_ms(shim, SAMPLES)
+            memory, shim_memory = bench.resident_mib(), resident_mib(shim.pid)
+            for _ in range(MORE_SESSIONS):
+                bench.attach("no")
+            per_session = (bench.resident_mib() - memory) / MORE_SESSIONS
+            bare, spawn = bench.spawn_ms(SPAWNS)
+            accepted, pushed = bench.burst_per_s(shim, BURST)
+        finally:
+            bench.close()
+    return {
+        "latency_ms": latency, "floor_latency_ms": floor_ms, "latency_ratio": latency / floor_ms,
+        "burst_accepted_per_s": accepted, "burst_pushed_per_s": pushed, "floor_burst_per_s": floor_burst,
+        "burst_ratio": accepted / floor_burst,
+        "spawn_ms": spawn, "bare_python_ms": bare, "spawn_ratio": spawn / bare,
+        "daemon_mib": memory, "session_mib": per_session, "shim_mib": shim_memory,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    found = measure()
+    rows = [
+        ("offer → line on the shim's stdout, p50", f"{found['latency_ms']:.2f} ms",
+         f"{found['latency_ratio']:.2f} × floor ({found['floor_latency_ms']:.2f} ms)", "≤ 2 ×"),
+        (f"burst of {BURST:,} offers, accepted", f"{found['burst_accepted_per_s']:,.0f}/s",
+         f"{found['burst_ratio']:.2f} × floor ({found['floor_burst_per_s']:,.0f}/s)", "≥ 5,000/s"),
+        ("the same, pushed to the session", f"{found['burst_pushed_per_s']:,.0f}/s", "", ""),
+        ("spawn of the shim → initialize answered", f"{found['spawn_ms']:.1f} ms",
+         f"{found['spawn_ratio']:.1f} × bare python ({found['bare_python_ms']:.1f} ms)", "≤ 6 ×"),
+        ("daemon with one session, resident", f"{found['daemon_mib']:.1f} MiB", "", "≤ 75 MiB"),
+        ("each further session", f"{found['session_mib']:.2f} MiB", "", "≤ 0.3 MiB"),
+        ("shim, resident", f"{found['shim_mib']:.1f} MiB", "", "≤ 12 MiB"),
+    ]  # fmt: skip
+    for what, value, ratio, goal in rows:
+        print(f"{what:<42}{value:>12}   {ratio:<34}{'goal ' + goal if goal else ''}")
+    record = {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        **{k: round(v, 3) for k, v in found.items()},
+    }
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
