@@ -37,3 +37,9 @@ async def session_where(daemon: Daemon, holds: Callable[[dict[str, Any]], bool])
                 if holds(session):
                     return dict(session)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def restart(daemon: Daemon) -> None:
+    """Kill a daemon, or what a test has left of it, and start another; return when the web chat is up again."""
+    await daemon.restart_after_kill()
+    await daemon.status_where(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"])

@@ -8,7 +8,7 @@ from tests.doubles.daemon import Daemon
 from tests.doubles.faultpoints import FaultPoints
 from tests.e2e.chat import Chat
 from tests.e2e.lab import ClaudeLab
-from tests.e2e.sessions import session_where, shim_of
+from tests.e2e.sessions import restart, session_where, shim_of
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def test_between_messages(daemon: Daemon, chat: Chat, session: ClaudeLab):
     """A session whose daemon was killed and started again goes on as if nothing had been."""
     await chat.say("before")
     await chat.sees_answered("before")
-    await daemon.restart_after_kill()
+    await restart(daemon)
     await goes_on(chat, session)
     assert await chat.answers() == ["echo: before", "echo: still there"]
 
@@ -49,7 +49,7 @@ async def test_during_reply(points: FaultPoints, daemon: Daemon, chat: Chat, ses
     standing = points.arm(step)
     await chat.say("hello")
     (await standing).kill()
-    await daemon.restart_after_kill()
+    await restart(daemon)
     await chat.sees_answered("hello")
     await goes_on(chat, session)
     assert await chat.answers() == ["echo: hello", "echo: still there"]
@@ -61,7 +61,7 @@ async def test_between_push_and_ping(points: FaultPoints, daemon: Daemon, chat: 
     standing = points.arm(step)
     await chat.say("hello")
     (await standing).kill()
-    await daemon.restart_after_kill()
+    await restart(daemon)
     await chat.sees_answered("hello")
     await goes_on(chat, session)
     assert_repeats_are_marked(session, "hello")
@@ -76,7 +76,7 @@ async def test_while_the_model_thinks(daemon: Daemon, chat: Chat, session: Claud
     await daemon.events_where(delivered=1)
     await daemon.kill()
     session.model.release()
-    await session.terminal.wait_for("channeld - reply")
-    await daemon.start()
+    await session.terminal.wait_for("Calling channeld")
+    await restart(daemon)
     await chat.hears("echo: think about it")
     await goes_on(chat, session)
