@@ -13,6 +13,7 @@ from channeld.ipc import messages as m
 from tests.doubles.daemon import TIMEOUT_S
 from tests.doubles.faultpoints import FaultPoints, Hit
 from tests.doubles.mcp_client import McpClient
+from tests.doubles.stores import message
 from tests.doubles.worker_end import CAPABILITIES, Pager, WorkerEnd
 from tests.faults.nursery import Nursery, QuickDaemon
 
@@ -38,7 +39,8 @@ class Platform:
         self.posted: dict[str, list[str]] = {}  # send_id to texts: more than one is a message that people see twice
         self.answers_sends = True
         self.life: WorkerEnd | None = None
-        self._refs: dict[int, str] = {}
+        self._last_ref = 0
+        self._refs: dict[int, str] = {}  # of this life
         self._changed = asyncio.Condition()
 
     def say(self, *keys: str) -> None:
@@ -77,8 +79,14 @@ class Platform:
             self._take(life, await life.expect(m.Message))
 
     def _offer(self, life: WorkerEnd, keys: tuple[str, ...]) -> None:
+        """Offer with one write, so that the daemon takes all of it at once: tests count its steps."""
+        frames = []
         for key in keys:
-            self._refs[life.offer(key, f"pager:{key[0]}", text=f"text of {key}")] = key
+            self._last_ref += 1
+            self._refs[self._last_ref] = key
+            event = message(key, chat=f"pager:{key[0]}", text=f"text of {key}")
+            frames.append(m.Offer(ref=self._last_ref, event=event))
+        life.send(*frames)
 
     def offer_again(self) -> None:
         """Offer what was refused."""
@@ -124,10 +132,10 @@ class Scene:
         """The session of now."""
         return self.clients[-1]
 
-    async def attach(self, *, initialize: bool = True) -> McpClient:
-        """Attach a session in the place of the last one."""
+    async def attach(self, *, initialize: bool = True, **environment: str) -> McpClient:
+        """Attach a session in the place of the last one; ``environment`` is its shim's."""
         stack = await self._stack.enter_async_context(contextlib.AsyncExitStack())
-        client = await stack.enter_async_context(self.daemon.client(initialize=initialize))
+        client = await stack.enter_async_context(self.daemon.client(initialize=initialize, **environment))
         self.clients.append(client)
         self._open.append(stack)
         return client
@@ -158,9 +166,9 @@ class Scene:
     def told(self) -> list[Telling]:
         """Return what people's messages Claude was told, in order."""
         found = []
-        for message in (message for client in self.clients for message in client.received):
-            meta = message.get("params", {}).get("meta", {})
-            if message.get("method") == "notifications/claude/channel" and meta["message_id"] in self.platform.said:
+        for heard in (heard for client in self.clients for heard in client.received):
+            meta = heard.get("params", {}).get("meta", {})
+            if heard.get("method") == "notifications/claude/channel" and meta["message_id"] in self.platform.said:
                 flagged = meta.get("redelivered") == "true"
                 found.append(Telling(meta["message_id"], meta["chat_id"], meta["delivery_id"], flagged))
         return found

@@ -16,7 +16,11 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
+from channeld import faultpoint
+from channeld.daemon import __main__ as program
+from channeld.daemon import app
 from channeld.daemon.supervisor import Limits
 from tests.doubles.daemon import TIMEOUT_S, Daemon
 
@@ -120,7 +124,8 @@ class QuickDaemon(Daemon):
             await asyncio.wait_for(self.process.wait(), TIMEOUT_S)
 
 
-def _be_a_daemon(order: dict[str, Any]) -> None:
+def _be_a_daemon(order: dict[str, Any]) -> int:
+    """Do in a fresh child what ``python -m channeld.daemon`` does; return the exit status."""
     os.setsid()
     errors = os.open(order["errors"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     null = os.open(os.devnull, os.O_RDWR)
@@ -128,33 +133,25 @@ def _be_a_daemon(order: dict[str, Any]) -> None:
         os.dup2(target, number)
     os.environ.clear()
     os.environ.update(order["env"])
-    from channeld import faultpoint
-    from channeld.daemon import __main__, app
-    from channeld.paths import find_paths
-
     importlib.reload(faultpoint)  # it looks at the environment once
-    start = app.start
-    __main__.start = lambda paths: start(paths, Limits(*order["limits"]))  # type: ignore[assignment]
-    assert find_paths().config_file.exists()
-    sys.exit(__main__.main())
+    limits = Limits(*order["limits"])
+    with mock.patch.object(program, "start", lambda paths: app.start(paths, limits)):
+        return program.main()
 
 
 def _serve() -> None:
-    import uvloop  # noqa: F401 - imported for those that are forked
-
-    import channeld.daemon.app  # noqa: F401
-
+    """Fork and reap as told, until the input ends."""
     for line in sys.stdin:
         match json.loads(line):
             case ["fork", order]:
-                pid = os.fork()
-                if pid == 0:
-                    _be_a_daemon(order)
-                answer = pid
+                answer = os.fork()
+                if answer == 0:
+                    sys.exit(_be_a_daemon(order))
             case ["reap", pid]:
                 answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         print(answer, flush=True)
 
 
 if __name__ == "__main__":
+    importlib.import_module("uvloop")  # for those that are forked; the daemon imports it late
     _serve()
