@@ -108,6 +108,10 @@ class QuickDaemon(Daemon):
 
     async def __aexit__(self, *error: object) -> None:
         await self.kill()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder, for a place without a block."""
         self._folder.cleanup()
 
     async def start(self, *, wait: bool = True) -> None:
