@@ -138,8 +138,8 @@ def _be_a_daemon(order: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(order["env"])
     importlib.reload(faultpoint)  # it looks at the environment once
-    limits = Limits(*order["limits"])
-    with mock.patch.object(program, "start", lambda paths: app.start(paths, limits)):
+    limits, start = Limits(*order["limits"]), app.start
+    with mock.patch.object(app, "start", lambda paths: start(paths, limits)):
         return program.main()
 
 
