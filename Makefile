@@ -30,7 +30,7 @@ bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same ru
 	$(BIN)/python -m tests.benchmarks
 
 handshake: $(READY) ## Write the shim's built-in handshake anew from the daemon's tools
-	$(BIN)/python -m channeld.daemon.tools > channeld/cli/handshake.json
+	$(BIN)/python -m channeld.daemon.tool_list > channeld/cli/handshake.json
 
 clean: ## Remove the environment and everything that was cached
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -27,27 +27,11 @@ def configure(level: str, file: Path) -> None:
     ]
     to_file = RotatingFileHandler(file, maxBytes=_ROTATE_BYTES, backupCount=_KEPT_FILES, encoding="utf-8")
     file.chmod(0o600)
-    to_file.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
+    to_file.setFormatter(_formatter(shared, structlog.processors.JSONRenderer()))
     handlers: list[logging.Handler] = [to_file]
     if sys.stderr.isatty():
         to_terminal = logging.StreamHandler()
-        to_terminal.setFormatter(
-            structlog.stdlib.ProcessorFormatter(
-                foreign_pre_chain=shared,
-                processors=[
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.dev.ConsoleRenderer(),
-                ],
-            )
-        )
+        to_terminal.setFormatter(_formatter(shared, structlog.dev.ConsoleRenderer()))
         handlers.append(to_terminal)
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     # The MCP library logs what peers send at these levels; ours says what matters.
@@ -59,3 +43,11 @@ def configure(level: str, file: Path) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         cache_logger_on_first_use=True,
     )
+
+
+def _formatter(
+    shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor
+) -> structlog.stdlib.ProcessorFormatter:
+    """Return a formatter for our entries and, after the shared steps, for those of libraries."""
+    meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[meta, renderer])

@@ -35,7 +35,7 @@ from channeld.core.model import Lease, StoredEvent
 from channeld.core.routing import Candidate
 from channeld.daemon.mcp_stream import McpStream
 from channeld.daemon.procwatch import start_time
-from channeld.daemon.tools import INSTRUCTIONS, TOOLS, Toolbox, ToolResult
+from channeld.daemon.tool_list import INSTRUCTIONS, TOOLS, ToolResult
 from channeld.faultpoint import reach
 from channeld.ipc.framing import FrameProtocol
 from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, decoder
@@ -66,10 +66,17 @@ class Owner(Protocol):
         """Return the platform of a worker, for Claude to read."""
 
 
+class Tools(Protocol):
+    """Who carries out tool calls."""
+
+    async def call(self, session: Session, name: str, arguments: dict[str, Any], tool_use_id: str | None) -> ToolResult:
+        """Carry out one call; nothing is raised."""
+
+
 class Session:
     """One connection. It counts as attached from ``notifications/initialized`` on."""
 
-    def __init__(self, owner: Owner, toolbox: Toolbox) -> None:
+    def __init__(self, owner: Owner, toolbox: Tools) -> None:
         self._owner, self._toolbox = owner, toolbox
         self._pid = 0
         self.protocol = FrameProtocol(self, MAX_LINE_BYTES)

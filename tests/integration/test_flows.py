@@ -1,10 +1,13 @@
 """Both flows through real processes: a worker, the daemon, the shim, an MCP client."""
 
 import asyncio
+import json
 import os
+from pathlib import Path
 
 import pytest
 
+from channeld.cli import shim_host
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.worker_end import CAPABILITIES, Pager
@@ -358,3 +361,11 @@ async def test_garbage_of_a_client_costs_only_its_own_line(daemon, worker):
         await client.notify("notifications/unknown", {"x": 1})
         await worker.accepted("1")
         assert (await client.next_event())["meta"]["message_id"] == "1"
+
+
+async def test_the_shim_carries_the_handshake_that_the_daemon_gives(daemon):
+    """The built-in answer and the real one are the same, or a session that starts alone would see other tools."""
+    built_in = json.loads((Path(shim_host.__file__).parent / "handshake.json").read_text())
+    async with daemon.client(initialize=False) as client:
+        assert await client.initialize() == built_in["initialize"]
+        assert await client.list_tools() == built_in["tools_list"]["tools"]
