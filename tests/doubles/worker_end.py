@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -94,6 +95,11 @@ class WorkerEnd:
         """Hang up, upon which the worker process ends."""
         self._writer.close()
 
+    async def closed(self) -> None:
+        """Return when nothing is left of the connection."""
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
 
 class Pager:
     """A platform whose workers the test scripts."""
@@ -115,6 +121,7 @@ class Pager:
         self._server.close()
         for life in self._all:
             life.close()
+        await asyncio.gather(*(life.closed() for life in self._all))
         self._folder.cleanup()
 
     @property
@@ -129,5 +136,9 @@ class Pager:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         end = WorkerEnd(reader, writer, self.name)
         self._all.append(end)
+        assert self._server is not None
+        if not self._server.is_serving():  # started as the test ended
+            end.close()
+            return
         await end.introduce()
         self._lives.put_nowait(end)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -39,7 +40,8 @@ def reply(text="yes", **detail):
 
 async def test_the_database_enforces_exactly_the_transitions_of_the_core(stores, tmp_path):
     """The table in the file is the table in the code."""
-    rows = sqlite3.connect(tmp_path / "mail.db").execute("SELECT * FROM transition").fetchall()
+    with closing(sqlite3.connect(tmp_path / "mail.db")) as other:
+        rows = other.execute("SELECT * FROM transition").fetchall()
     assert set(rows) == legal_transitions()
 
 
@@ -48,7 +50,7 @@ async def test_the_database_takes_the_legal_steps_and_no_other(stores, tmp_path,
     """Every pair of states, tried on the file itself, goes exactly where the core's table has a way."""
     await accept(stores, message("1"))
     await stores.outbox.accept("i1", "a", "web", "web:main", [reply()], 1.0)
-    with sqlite3.connect(tmp_path / "mail.db", isolation_level=None) as other:
+    with closing(sqlite3.connect(tmp_path / "mail.db", isolation_level=None)) as other:
         for before, legal in transitions.items():
             for after in transitions:
                 # Put the row where the step begins, past the trigger: that is the only way into some states.
@@ -68,11 +70,13 @@ async def test_the_database_takes_the_legal_steps_and_no_other(stores, tmp_path,
 async def test_the_database_refuses_an_illegal_step_of_anybody(stores, tmp_path):
     """Even a hand on the file cannot move an event where the table has no way."""
     await accept(stores, message("1"))
-    with sqlite3.connect(tmp_path / "mail.db") as other, pytest.raises(sqlite3.IntegrityError, match="illegal"):
-        other.execute("UPDATE event SET state = 'answered'")
-    with sqlite3.connect(tmp_path / "mail.db") as other, pytest.raises(sqlite3.IntegrityError, match="illegal"):
-        other.execute("INSERT INTO event SELECT 99, 'x', worker, 'y', chat, kind, message_id, text, detail, 1, 1, NULL,"
-                      " 'seen', 0, NULL, NULL FROM event")  # fmt: skip
+    with closing(sqlite3.connect(tmp_path / "mail.db")) as other:
+        with pytest.raises(sqlite3.IntegrityError, match="illegal"):
+            other.execute("UPDATE event SET state = 'answered'")
+        other.rollback()
+        with pytest.raises(sqlite3.IntegrityError, match="illegal"):
+            other.execute("INSERT INTO event SELECT 99, 'x', worker, 'y', chat, kind, message_id, text, detail, 1, 1,"
+                          " NULL, 'seen', 0, NULL, NULL FROM event")  # fmt: skip
 
 
 async def test_an_event_enters_once(stores):
@@ -296,11 +300,12 @@ async def test_a_newer_file_is_refused_untouched(tmp_path):
     file = tmp_path / "mail.db"
     async with Stores(file):
         pass
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     with pytest.raises(StoreTooNew, match="newer channeld"):
         await Stores(file).database.open()
-    assert sqlite3.connect(file).execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
 
 
 async def test_a_file_that_is_no_database_is_told_so_and_kept(tmp_path):

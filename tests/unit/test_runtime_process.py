@@ -65,13 +65,15 @@ def test_a_token_that_is_no_text_does_not_show_in_the_error(pair):
     read, write = os.pipe()
     os.write(write, b"abc\xffdef")
     os.close(write)
+    link = os.dup(pair[1].fileno())
     environ = {
         "CHANNELD_WORKER": "web",
-        "CHANNELD_SOCKET_FD": str(os.dup(pair[1].fileno())),
+        "CHANNELD_SOCKET_FD": str(link),
         "CHANNELD_TOKEN_FD": str(read),
     }
     with pytest.raises(BadCredentials) as caught:
         take_birthright(environ)
+    os.close(link)
     assert "abc" not in repr(caught.value) and caught.value.__cause__ is None
 
 
