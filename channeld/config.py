@@ -126,6 +126,8 @@ def _check_worker(path: Path, text: str, name: str, raw: dict[str, Any]) -> None
             hint="Use up to 32 small letters, digits, - and _, beginning with a letter.",
         )
     platform = raw.get("platform", name)
+    if not isinstance(platform, str):
+        raise ConfigError(f"{where}: platform is no text.", hint=f"Use platform = {' or '.join(PLATFORMS)!r}.")
     if platform in _LATER and "command" not in raw:
         raise ConfigError(
             f"{where}: the platform {platform} is not part of this version yet.",

@@ -16,6 +16,7 @@ from channeld.paths import Paths, find_paths
 
 _START_LIMIT_S = 20.0
 _STOP_LIMIT_S = 30.0
+_LOOK_EVERY_S = 0.05
 
 
 @click.command()
@@ -87,16 +88,18 @@ def _start(paths: Paths) -> None:
     spawn_detached(argv, clean_environment(os.environ, os.getcwd()), error_log)
     end = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < end:
+        time.sleep(_LOOK_EVERY_S)
         if _is_running(paths):
             return
         if os.path.getsize(error_log) > before:  # it has said why it ends
             with open(error_log, encoding="utf-8", errors="replace") as file:
                 file.seek(before)
                 said = file.read().strip()
+            if "already running here" in said:
+                continue  # somebody else was faster: that one will answer
             if said.startswith("Error:"):
                 sys.stderr.write(said + "\n")
                 sys.exit(1)
-        time.sleep(0.05)
     fail("The daemon does not answer.", f"Look at `channeld logs` and {error_log}.")
 
 
@@ -110,7 +113,7 @@ def _stop(paths: Paths, *, again: bool = False) -> None:
             return
         if not paths.control_socket.exists() and not _holds_lock(paths):
             return
-        time.sleep(0.05)
+        time.sleep(_LOOK_EVERY_S)
     fail(f"The daemon (pid {pid}) is still ending.", "Wait a little, then look at `channeld logs`.")
 
 

@@ -75,7 +75,7 @@ def message_lines(messages: list[dict[str, Any]]) -> list[str]:
         arrow = "→" if message["direction"] == "in" else "←"
         error = f"  ({plain(message['error'])})" if message.get("error") else ""
         lines.append(
-            f"{moment} {message['chat']:<14} {arrow} {message['state']:<9} {plain(message['text'])[:200]}{error}"
+            f"{moment} {plain(message['chat']):<14} {arrow} {message['state']:<9} {plain(message['text'])[:200]}{error}"
         )
     return lines or ["There are no messages yet."]
 
@@ -87,4 +87,5 @@ def log_line(entry: dict[str, Any], source: str) -> str:
     facts = " ".join(f"{key}={plain(value)}" for key, value in entry.items() if key not in shown_apart)
     moment, level, event = (plain(entry.get(key, "")) for key in ("timestamp", "level", "event"))
     line = f"{moment[:19]}Z {level:<7} {source:<9} {event} {facts}".rstrip()
-    return f"{line}\n{entry['exception']}" if entry.get("exception") else line
+    trace = [plain(traced) for traced in str(entry.get("exception") or "").splitlines()]
+    return "\n".join([line, *trace])

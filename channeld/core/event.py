@@ -46,6 +46,13 @@ def present(event: StoredEvent, platform: str) -> dict[str, object]:
     return {"content": defuse(inbound.text), "meta": cleaned}
 
 
+def unpresentable(event: StoredEvent, platform: str) -> dict[str, object]:
+    """Return the params for an event that ``present`` cannot show: that there is one, and where."""
+    meta = {"platform": platform, "chat_id": event.inbound.chat, "delivery_id": event.delivery_id}
+    text = "A message came that channeld cannot show. The owner finds the reason with `channeld logs`."
+    return {"content": text, "meta": clean_meta(meta)}
+
+
 def iso(moment: float) -> str:
     """Return unix seconds as ISO 8601 in UTC, to the second."""
     try:
@@ -56,7 +63,7 @@ def iso(moment: float) -> str:
 
 def size_text(size: int) -> str:
     """Return a size in bytes for people."""
-    value, unit = float(size), "B"
+    value, unit = float(min(max(size, 0), 2**63)), "B"
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":
             break

@@ -16,7 +16,7 @@ _SECRET_HOME: Final = (
     ".config/chromium",
 )  # fmt: skip
 _SECRET_NAMES: Final = (
-    ".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "id_rsa*", "id_ed25519*", "id_ecdsa*",
+    ".env*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "id_rsa*", "id_ed25519*", "id_ecdsa*",
     "*.token", ".netrc", ".pgpass", "credentials", "credentials.json", ".git-credentials",
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ def worker_of(chat: str) -> str:
         Refused: ``chat`` is not a chat id.
     """
     match = _CHAT.fullmatch(chat)
-    if match is None:
+    if match is None or not chat.isprintable():
         raise Refused(
             f"{chat[:80]!r} is not a chat id.",
             hint="Use the chat_id of the message's tag, such as telegram:412587349 or web:main.",
@@ -30,4 +30,4 @@ def worker_of(chat: str) -> str:
 def is_chat_of(worker: str, chat: str) -> bool:
     """Tell whether ``chat`` is a well-formed chat id of that worker: a worker speaks only for its own chats."""
     match = _CHAT.fullmatch(chat)
-    return match is not None and match[1] == worker
+    return match is not None and match[1] == worker and chat.isprintable()

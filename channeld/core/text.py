@@ -8,12 +8,15 @@ from typing import Final
 
 # Everything that a reader might take for nothing between "<" and "channel": white space, zero-width and
 # direction-override characters.
+# The slash is one of them: two runs of blanks around an optional slash would take quadratic time on a long run.
 _BLANK: Final = (
-    r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"[/\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\ufe00-\ufe0f\ufeff]*"
 )
-_TAG: Final = re.compile(rf"<({_BLANK}/?{_BLANK}channel)", re.IGNORECASE)
+_TAG: Final = re.compile(rf"<({_BLANK}channel)", re.IGNORECASE)
 _NAME_FORBIDDEN: Final = frozenset('<>[];"')
+TEXT_LIMIT: Final = 400_000
+"""Characters of a message: whatever they are, they fit into one frame."""
 NAME_LIMIT: Final = 120
 """Characters of a name or title that Claude is shown."""
 
@@ -21,6 +24,15 @@ NAME_LIMIT: Final = 120
 def defuse(content: str) -> str:
     """Return content in which no ``<channel`` or ``</channel`` can be read as a tag: ``<`` becomes ``‹``."""
     return _TAG.sub(r"‹\1", content) if "<" in content else content
+
+
+def clip(text: str) -> str:
+    """Return text of at most ``TEXT_LIMIT`` characters, with a note where it was cut."""
+    return (
+        text
+        if len(text) <= TEXT_LIMIT
+        else f"{text[:TEXT_LIMIT]}\n[cut here: {len(text) - TEXT_LIMIT} more characters]"
+    )
 
 
 def clean_name(name: str, limit: int = NAME_LIMIT) -> str:

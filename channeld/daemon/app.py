@@ -81,7 +81,7 @@ class App:
         self._retention = Retention(self._database, sequence)
         self._spool = Spool.at(
             paths.spool,
-            home=str(Path.home()),
+            home=str(Path.home().resolve()),  # the rules are applied to paths without links
             own=[str(folder.resolve()) for folder in (paths.config, paths.state, paths.run)],
             inbox=str(paths.inbox.resolve()),
         )
@@ -164,6 +164,8 @@ class App:
                     await asyncio.to_thread(_remove_files, [file for file in stray if file not in used], folders)
             except StoreUnavailable as trouble:
                 self._health.report(Issue(trouble.code, Severity.ERROR, str(trouble), trouble.hint), "store")
+            except OSError as error:  # somebody's hand in our folders: tidying up can wait
+                log.warning("files_not_removed", error=str(error))
             await asyncio.sleep(_RETENTION_EVERY_S)
 
     # -- commands
@@ -247,15 +249,25 @@ class App:
 
 
 def _remove_files(files: list[str], folders: tuple[Path, ...]) -> None:
-    """Remove files that no message refers to any more, if they are ours."""
+    """Remove files that no message refers to any more, if they are ours; what else lies there is left alone."""
     for file in map(Path, files):
-        if file.parent in folders:
+        if file.parent in folders and (file.is_file() or file.is_symlink()):
             file.unlink(missing_ok=True)
 
 
 def _old_files(folders: tuple[Path, ...], before: float) -> list[str]:
     """Return the files in these folders that were last changed before a moment."""
-    return [str(file) for folder in folders for file in folder.iterdir() if file.stat().st_mtime < before]
+    found = []
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    old = entry.stat(follow_symlinks=False).st_mtime < before
+                except FileNotFoundError:  # a worker removed it just now
+                    continue
+                if old and not entry.is_dir(follow_symlinks=False):
+                    found.append(entry.path)
+    return found
 
 
 def start(paths: Paths, limits: Limits | None = None) -> None:

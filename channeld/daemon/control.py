@@ -44,7 +44,7 @@ class ControlServer:
     async def _answer(self, line: bytes) -> ControlReply:
         try:
             request = _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return _error("malformed", f"That is no request: {error}.", "Use a channeld of the daemon's version.")
         command = self._commands.get(request.command)
         if command is None:

@@ -39,7 +39,11 @@ def make_token(worker: str, folder: Path) -> str:
     if (token := find_token(worker, folder)) is not None:
         return token
     token = secrets.token_urlsafe(32)
-    descriptor = os.open(folder / f"{worker}.token", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    draft = folder / f"{worker}.token.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(token + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / f"{worker}.token")  # whole or not at all, also over an empty one of an earlier accident
     return token

@@ -86,7 +86,7 @@ class WorkerLink:
         for line in lines:
             try:
                 frame = m.from_worker.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._garbage("malformed", f"This line is no frame of the worker protocol: {error}.")
                 continue
             if self.hello is None and not isinstance(frame, m.Hello):

@@ -6,6 +6,7 @@ The library's memory streams cost four to five times as much, and hide back-pres
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +22,23 @@ _PAUSE_AT: Final = 1024
 """Lines of one session that wait for their turn, before we stop reading from it."""
 _PARSE_ERROR: Final = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}\n'
 _message: Final[TypeAdapter[JSONRPCMessage]] = TypeAdapter(JSONRPCMessage)
+
+
+def _read(line: bytes) -> JSONRPCMessage | None:
+    """Return the message of a line, or None if it has none.
+
+    Half a surrogate pair, as JavaScript writes it when it cuts a string in an emoji, is no valid Unicode and refused by
+    the library; but the call that carries it must be answered, so it is replaced by U+FFFD and read again.
+    """
+    try:
+        return _message.validate_json(line)
+    except ValidationError:
+        pass
+    try:
+        text = json.dumps(json.loads(line), ensure_ascii=False)
+        return _message.validate_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except (ValidationError, ValueError, RecursionError):
+        return None
 
 
 class McpStream:
@@ -71,11 +89,11 @@ class McpStream:
             line = self._lines.popleft()
             if len(self._lines) == _PAUSE_AT // 2:
                 self._protocol.resume_reading()
-            try:
-                return SessionMessage(_message.validate_json(line))
-            except ValidationError:
-                self.garbage += 1
-                self._protocol.write(_PARSE_ERROR)
+            message = _read(line)
+            if message is not None:
+                return SessionMessage(message)
+            self.garbage += 1
+            self._protocol.write(_PARSE_ERROR)
 
     async def send(self, item: SessionMessage) -> None:
         """Write a message.

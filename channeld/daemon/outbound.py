@@ -135,8 +135,8 @@ class Outbound:
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)  # the disk may have room again; the outcome must not be forgotten
         self._sending.pop(part.seq, None)
+        self.wake(link.name)  # before anything that may fail: the chat's next part must not wait for it
         await self._tell(parts)
-        self.wake(link.name)
 
     # -- inside
 

@@ -21,6 +21,8 @@ _ALLOWED: Final = (
 )  # fmt: skip
 """What a worker may know of our environment; nothing that can hold another worker's secret."""
 
+_ROTATE_BYTES: Final = 10 * 1024 * 1024
+
 
 def worker_argv(platform: str, command: Sequence[str] | None) -> list[str]:
     """Return the command line of a worker: its own command, or the package of its platform."""
@@ -59,6 +61,7 @@ class Process:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         token_fd = _secret_descriptor(token) if token is not None else None
+        _rotate(log_file)
         logged = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             child = await asyncio.create_subprocess_exec(
@@ -106,6 +109,12 @@ class Process:
                 self._child.send_signal(number)
             except ProcessLookupError:
                 pass
+
+
+def _rotate(log_file: Path) -> None:
+    """Begin a new log at the start of a worker if the old one has grown large; one old one is kept."""
+    if log_file.exists() and log_file.stat().st_size > _ROTATE_BYTES:
+        log_file.replace(log_file.with_suffix(".log.1"))
 
 
 def _secret_descriptor(token: str) -> int:

@@ -14,6 +14,7 @@ from channeld.core.errors import StoreUnavailable
 from channeld.core.ids import is_chat_of
 from channeld.core.listening import Listening
 from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
+from channeld.core.text import clip
 from channeld.daemon.health import Health, Issue, Severity
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.outbound import Outbound
@@ -141,6 +142,8 @@ class Router:
                 if not is_chat_of(link.name, offer.event.chat)
             )
         )
+        for offer in fine:
+            offer.event.text = clip(offer.event.text)
         session = self.target()
         lease = session.lease if session is not None else None
         room = min(session.room, len(fine)) if session is not None and lease is not None else 0
@@ -210,7 +213,8 @@ class Router:
             items, more = await self._timeline.history(
                 question.chat, after=question.after, before=question.before, limit=question.limit
             )
-        link.send(m.History(ref=question.ref, items=items, more=more))
+        kept = m.fit(items, newest=question.after is None)
+        link.send(m.History(ref=question.ref, items=kept, more=more or len(kept) < len(items)))
 
     # -- telling people
 
@@ -261,7 +265,10 @@ class Router:
     async def _send_reaction_receipt(self, part: StoredPart) -> None:
         link = self.workers.get(part.worker)
         if link is not None and link.capabilities.receipts and part.message_id is not None:
-            item = await self._timeline.item(part.chat, part.message_id)
+            try:
+                item = await self._timeline.item(part.chat, part.message_id)
+            except StoreUnavailable:
+                return
             if item is not None:
                 link.send(m.Receipt(item=item))
 

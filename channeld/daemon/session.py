@@ -29,7 +29,8 @@ from mcp_types import (
 
 from channeld import __version__
 from channeld.core.delivery import UNCONFIRMED_WINDOW
-from channeld.core.event import present
+from channeld.core.errors import StoreUnavailable
+from channeld.core.event import present, unpresentable
 from channeld.core.listening import Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.routing import Candidate
@@ -193,7 +194,7 @@ class Session:
     def _greet(self, line: bytes) -> bool:
         try:
             hello = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._complain("bad_hello", error=str(error))
             self.protocol.close()
             return False
@@ -232,7 +233,7 @@ class Session:
         self._batches.append(batch)
         for event in events:
             reach("session.before_push")
-            params = present(event, self._owner.platform_of(event.worker))
+            params = self._present(event)
             # Written here and not through the library: this is the path that a waiting person feels.
             self.protocol.write(_encode({"jsonrpc": "2.0", "method": _CHANNEL, "params": params}) + b"\n")
         reach("session.after_push")
@@ -254,6 +255,14 @@ class Session:
         except (TimeoutError, MCPError):
             pass
         await asyncio.sleep(_SETTLE_S)
+
+    def _present(self, event: StoredEvent) -> dict[str, object]:
+        platform = self._owner.platform_of(event.worker)
+        try:
+            return present(event, platform)
+        except Exception:  # one event of a shape that nobody thought of must cost neither the others nor the daemon
+            log.exception("event_not_presentable", delivery_id=event.delivery_id, worker=event.worker)
+            return unpresentable(event, platform)
 
     async def _begin(self) -> None:
         assert self._hello is not None
@@ -333,7 +342,10 @@ class Session:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("session_task_failed", session=self.name, exc_info=error)
+            if isinstance(error, StoreUnavailable):  # told by the health issue; the shim comes back and asks again
+                log.warning("session_waits_for_store", session=self.name, code=error.code)
+            else:
+                log.error("session_task_failed", session=self.name, exc_info=error)
             self.protocol.close()
 
     def _complain(self, event: str, **facts: object) -> None:

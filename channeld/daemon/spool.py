@@ -41,10 +41,17 @@ class Spool:
         if len(paths) > MAX_FILES:
             raise Refused(f"{len(paths)} files are too many: at most {MAX_FILES} go with one reply.")
         opened: list[tuple[int, str]] = []
+        copied: list[Attachment] = []
         try:
             for path in paths:
                 opened.append((self._open(path, max_bytes), os.path.basename(path)))
-            return [self._copy(descriptor, name) for descriptor, name in opened]
+            for descriptor, name in opened:
+                copied.append(self._copy(descriptor, name, max_bytes))
+            return copied
+        except BaseException:
+            for copy in copied:
+                self.remove(copy.path or "")
+            raise
         finally:
             for descriptor, _ in opened:
                 os.close(descriptor)
@@ -83,7 +90,7 @@ class Spool:
                 hint="Send a smaller file.",
             )
 
-    def _copy(self, descriptor: int, name: str) -> Attachment:
+    def _copy(self, descriptor: int, name: str, max_bytes: int) -> Attachment:
         target = self._folder / f"{secrets.token_hex(16)}{_safe_suffix(name)}"
         out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -94,7 +101,12 @@ class Spool:
                 while view:
                     view = view[os.write(out, view) :]
                 size += len(chunk)
+                if size > max_bytes:  # it grew since it was checked
+                    raise Refused(f"{name} is growing and too large by now.", hint="Send it when it is complete.")
             os.fsync(out)
+        except Refused:
+            target.unlink(missing_ok=True)
+            raise
         except OSError as error:
             target.unlink(missing_ok=True)
             raise Refused(f"{name} could not be copied: {error.strerror}.", hint="Check the disk.") from None

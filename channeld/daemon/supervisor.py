@@ -97,7 +97,8 @@ class Supervisor:
             exit_code, reason = await self._one_life()
             if self._stopping:
                 break
-            if self._wanted.is_set():
+            if self._wanted.is_set():  # a restart, asked for at whatever point of its end
+                self._move(WorkerState.STOPPED)
                 continue
             await self._pause(exit_code, reason)
         self._move(WorkerState.STOPPED)

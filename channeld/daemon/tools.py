@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from channeld.core.delivery import PartState
-from channeld.core.errors import ChanneldError, Refused
+from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.event import iso
 from channeld.core.ids import worker_of
 from channeld.core.model import Capabilities, HistoryItem, NewPart, PartDetail, StoredPart
@@ -35,6 +35,10 @@ from channeld.store.timeline import Timeline
 
 log = structlog.get_logger()
 WAIT_FOR_OUTCOME_S: Final = 10.0
+_MOST_OF_A_MESSAGE: Final = 20_000
+"""Characters of one message in a list."""
+_MOST_OF_A_LIST: Final = 200_000
+"""Characters of a list: it has to fit into one line to the session, and into Claude's patience."""
 
 
 class Toolbox:
@@ -115,11 +119,7 @@ class Toolbox:
         worker, platform, capabilities = await self._checked(session, "reply", reply.chat_id)
         if not reply.text.strip() and not reply.files:
             raise Refused("The reply is empty.", hint="Give a text, files, or both.")
-        if len(reply.text) > capabilities.max_text:
-            raise Refused(
-                f"The text has {len(reply.text)} characters; {platform} takes {capabilities.max_text} at most.",
-                hint="Shorten it, split it into several replies, or send it as a file.",
-            )
+        self._check_length(platform, capabilities, reply.text)
         if reply.buttons and not capabilities.buttons:
             raise Refused(f"{platform} cannot show buttons.", hint="Ask in the text instead.")
         files = (
@@ -136,9 +136,19 @@ class Toolbox:
     async def _send(
         self, session: Session, tool: str, chat: str, parts: list[NewPart], tool_use_id: str | None
     ) -> ToolResult:
-        worker, _, _ = await self._checked(session, tool, chat)
+        worker, platform, capabilities = await self._checked(session, tool, chat)
+        for part in parts:
+            self._check_length(platform, capabilities, part.text)
         accepted = await self._router.outbound.accept(session.instance, tool_use_id, worker, chat, parts)
         return await self._outcome(session, accepted, tool)
+
+    @staticmethod
+    def _check_length(platform: str, capabilities: Capabilities, text: str) -> None:
+        if len(text) > capabilities.max_text:
+            raise Refused(
+                f"The text has {len(text)} characters; {platform} takes {capabilities.max_text} at most.",
+                hint="Shorten it, split it into several replies, or send it as a file.",
+            )
 
     async def _checked(self, session: Session, tool: str, chat: str) -> tuple[str, str, Capabilities]:
         worker = worker_of(chat)
@@ -159,11 +169,15 @@ class Toolbox:
         return worker, platform, link.capabilities
 
     async def _outcome(self, session: Session, accepted: AcceptedCall, tool: str) -> ToolResult:
-        if accepted.parts and accepted.parts[0].kind == "message":
-            first = accepted.parts[0]
-            await self._router.answered(session, first.chat, first.detail.reply_to)
-        parts = await self._router.outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S)
-        return describe_outcome(tool, parts)
+        """Say what became of a call that is on disk: whatever happens from here on, it must not be repeated."""
+        try:
+            if accepted.parts and accepted.parts[0].kind == "message":
+                first = accepted.parts[0]
+                await self._router.answered(session, first.chat, first.detail.reply_to)
+            return describe_outcome(tool, await self._router.outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S))
+        except StoreUnavailable as trouble:
+            log.warning("outcome_unknown", session=session.name, call=accepted.call, reason=str(trouble))
+            return describe_outcome(tool, accepted.parts)
 
     # -- reading
 
@@ -185,7 +199,7 @@ class Toolbox:
         if not await self._router.may_use(session, wanted.chat_id):
             raise Refused(f"The chat {wanted.chat_id} is not routed to this session.", hint="Use the chat_id of a tag.")
         items = (await self._timeline.history(wanted.chat_id, limit=wanted.limit))[0]
-        return ToolResult("\n".join(map(_line, items)) or "There are no messages in this chat.")
+        return ToolResult(_listed(list(map(_line, items)), newest_last=True) or "There are no messages in this chat.")
 
     async def _search(self, session: Session, wanted: SearchMessages) -> ToolResult:
         if wanted.chat_id is not None and not await self._router.may_use(session, wanted.chat_id):
@@ -193,7 +207,7 @@ class Toolbox:
         items = await self._timeline.search(wanted.query, wanted.chat_id, wanted.limit)
         allowed = {chat: await self._router.may_use(session, chat) for chat in {item.chat for item in items}}
         lines = [f"{item.chat} {_line(item)}" for item in items if allowed[item.chat]]
-        return ToolResult("\n".join(lines) or "Nothing was found.")
+        return ToolResult(_listed(lines, newest_last=False) or "Nothing was found.")
 
 
 def describe_outcome(tool: str, parts: list[StoredPart]) -> ToolResult:
@@ -229,6 +243,22 @@ def _line(item: HistoryItem) -> str:
     notes += ["edited"] if item.edited else []
     notes += [f"reaction {clean_name(reaction, 20)}" for reaction in item.reactions]
     notes += [f"file {clean_name(a.name, 80)}" for a in item.attachments]
-    text = defuse(item.text).replace("\n", "\n    ")
+    shown = defuse(item.text[:_MOST_OF_A_MESSAGE])
+    if len(item.text) > _MOST_OF_A_MESSAGE:
+        shown += f"… ({len(item.text) - _MOST_OF_A_MESSAGE} more characters)"
+    text = "\n    ".join(shown.splitlines())  # every line break that there is, not only \\n
     noted = f" [{', '.join(notes)}]" if notes else ""
     return f"[{iso(item.ts)}] {who}{noted}: {text}"
+
+
+def _listed(lines: list[str], *, newest_last: bool) -> str:
+    """Join entries, as many of the newest as fit, and say so if some do not."""
+    kept, size = [], 0
+    for line in reversed(lines) if newest_last else lines:
+        size += len(line)
+        if size > _MOST_OF_A_LIST:
+            break
+        kept.append(line)
+    left_out = len(lines) - len(kept)
+    note = [f"({left_out} older messages are too long for this list; ask for fewer)"] if left_out else []
+    return "\n".join([*note, *reversed(kept)] if newest_last else [*kept, *note])

@@ -201,6 +201,18 @@ from_worker: Final[msgspec.json.Decoder[FromWorker]] = msgspec.json.Decoder(From
 to_worker: Final[msgspec.json.Decoder[ToWorker]] = msgspec.json.Decoder(ToWorker)
 
 
+def fit(items: list[HistoryItem], *, newest: bool) -> list[HistoryItem]:
+    """Return as many items as fit into one frame, from the newest or from the oldest end, in their order."""
+    left = MAX_FRAME_BYTES - 65_536
+    kept: list[HistoryItem] = []
+    for item in reversed(items) if newest else items:
+        left -= len(encoder.encode(item)) + 1
+        if left < 0 and kept:
+            break
+        kept.append(item)
+    return kept[::-1] if newest else kept
+
+
 def encode(message: Message) -> bytes:
     """Return a message as one line, newline included."""
     return encoder.encode(message) + b"\n"

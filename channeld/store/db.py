@@ -22,8 +22,11 @@ from channeld.store import migrations
 T = TypeVar("T")
 _MOST_JOBS: Final = 256
 """Jobs that share one transaction at the most: a flood must not put off its first member's commit for long."""
-_OF_THE_JOB: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError)
-"""Errors that one job brings about by itself; any other of SQLite's is about the whole file."""
+_OF_THE_FILE: Final = (
+    "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN",
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_NOLFS",
+)  # fmt: skip
+"""SQLite's errors about the file or the machine; any other is brought about by one job and costs the others nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +154,7 @@ class Database:
         try:
             job.result = job.work(connection)
         except Exception as error:
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OF_THE_JOB):
+            if isinstance(error, sqlite3.Error) and _name(error).startswith(_OF_THE_FILE):
                 raise
             job.error = error
             connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
@@ -174,9 +177,14 @@ def _deliver(batch: list[_Job]) -> None:
             job.done.set_result(job.result)
 
 
+def _name(error: Exception) -> str:
+    """Return SQLite's own name of an error; empty for one of the Python module."""
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
 def _explain(error: sqlite3.Error | OSError, path: Path) -> StoreUnavailable:
     """Turn SQLite's error, or the one of closing the file to others, into one sentence and what to do."""
-    name = getattr(error, "sqlite_errorname", None) or ""
+    name = _name(error)
     if name.startswith("SQLITE_FULL"):
         return StoreUnavailable(
             f"The disk of {path} is full: nothing new is accepted.",

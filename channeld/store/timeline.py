@@ -92,7 +92,7 @@ class Timeline:
         Raises:
             Refused: there is no word in the query.
         """
-        words = [word.replace('"', '""') for word in query.split()]
+        words = [word.replace('"', '""') for word in query.replace("\0", " ").split()]  # SQLite ends text at NUL
         if not words:
             raise Refused("The search has no word in it.", hint="Give one or more words.", code="bad_query")
         expression = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is an operator

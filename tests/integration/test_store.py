@@ -223,7 +223,8 @@ async def test_search_finds_words_of_both_directions_and_follows_edits(stores):
     assert [i.id for i in await stores.timeline.search("grosse OR", None, 10)] == []
     assert [i.id for i in await stores.timeline.search("größe", "web:main", 10)] == ["1"]
     assert await stores.timeline.search("größe", "web:b", 10) == []
-    assert await stores.timeline.search('" NEAR( *', None, 10) == []
+    for hostile in ('" NEAR( *', "a\0b", "text: the", "^", "{"):
+        assert await stores.timeline.search(hostile, None, 10) == []
     with pytest.raises(Refused):
         await stores.timeline.search("  ", None, 10)
     edit = NewPart(kind="edit", text="the final", message_id="p1")
@@ -274,11 +275,18 @@ async def test_one_bad_job_costs_the_others_of_its_transaction_nothing(stores):
         connection.execute("INSERT INTO counter VALUES ('bad', 1)")
         raise ValueError("mine")
 
+    def nonsense(connection):
+        connection.execute("INSERT INTO counter VALUES ('bad', 1)")
+        connection.execute("SELEKT")
+
     outcomes: Any = await asyncio.gather(
-        accept(stores, message("1")), stores.database.submit(bad), accept(stores, message("2")), return_exceptions=True
-    )
-    good, worse, fine = outcomes
+        accept(stores, message("1")), stores.database.submit(bad), stores.database.submit(nonsense),
+        accept(stores, message("2")), return_exceptions=True,
+    )  # fmt: skip
+    good, worse, worst, fine = outcomes
     assert isinstance(worse, ValueError)
+    assert isinstance(worst, sqlite3.OperationalError)
+    assert stores.database.trouble is None
     assert good[0].event is not None
     assert fine[0].event is not None
     count = await stores.database.submit(lambda c: c.execute("SELECT count(*) FROM counter").fetchone()[0])

@@ -212,10 +212,13 @@ async def test_files_that_no_message_refers_to_are_swept_and_others_stay(pager):
         used, stray, young = (daemon.paths.inbox / name for name in ("used", "stray", "young"))
         for file in (used, stray, young):
             file.write_text("x")
-        for file in (used, stray):
+        (daemon.paths.inbox / "folder").mkdir()  # somebody unpacked something there
+        (daemon.paths.inbox / "dangling").symlink_to("nowhere")
+        for file in (used, stray, daemon.paths.inbox / "folder"):
             os.utime(file, (0, 0))
         await life.accepted("1", attachments=[m.Attachment(name="a", path=str(used))])
         await daemon.restart_after_kill()
         await daemon.status_where(lambda s: not stray.exists())
         assert used.exists()
         assert young.exists()
+        assert (daemon.paths.inbox / "folder").exists()

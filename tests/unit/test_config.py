@@ -54,6 +54,9 @@ def test_a_worker_may_be_declared_several_times_and_by_command(tmp_path):
         ("[workers.telegram]\n", 1, "telegram", "[workers.telegram]"),
         ("[workers.irc]\n", 1, "irc", "web"),
         ("[workers.Web]\n", 1, "Web", "small letters"),
+        ("[workers.web]\nplatform = ['web']\n", 1, "platform", "web"),
+        ("workers = 3\n", 1, "workers", ""),
+        ("[workers]\nweb = 3\n", 2, "workers.web", ""),
     ],
 )
 def test_a_mistake_names_file_line_key_and_what_was_meant(tmp_path, text, line, key, hint):

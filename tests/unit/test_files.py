@@ -28,7 +28,8 @@ def test_ordinary_files_and_received_ones_may_be_sent(path):
         "/proc/self/environ", "/sys/kernel/x", "/dev/sda", "/run/user/1000/bus",
         "/home/u/.ssh/id_ed25519", "/home/u/.aws/credentials", "/home/u/.gnupg/x", "/home/u/.claude/settings.json",
         "/home/u/.claude.json", "/home/u/.config/gh/hosts.yml", "/home/u/.netrc", "/home/u/.kube/config",
-        "/home/u/project/.env", "/home/u/project/.env.local", "/home/u/project/prod.env", "/home/u/x/server.pem",
+        "/home/u/project/.env", "/home/u/project/.env.local", "/home/u/project/.envrc", "/home/u/x/.env-prod",
+        "/home/u/project/prod.env", "/home/u/x/server.pem",
         "/home/u/project/.git/config", "/home/u/x/id_rsa", "/home/u/x/bot.token", "/home/u/x/SERVER.PEM",
     ],
 )  # fmt: skip

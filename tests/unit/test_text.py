@@ -1,6 +1,7 @@
 """What a sender writes cannot pass for what channeld writes."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,14 @@ def test_no_tag_of_ours_survives_in_content(hostile):
     """An opening or closing channel tag is defused however it is spaced, and stays readable."""
     assert not re.search(r"<[^a-z‹]*channel", defuse(hostile), re.IGNORECASE)
     assert "hannel" in defuse(hostile).lower()
+
+
+def test_defusing_takes_time_in_proportion_to_the_text():
+    """A hundred thousand blanks after a bracket, or brackets alone, hold nobody up."""
+    began = time.process_time()
+    for hostile in ("<" + " " * 100_000, "<" * 100_000, "< " * 50_000, "</" * 50_000, "<" + "/ " * 50_000):
+        defuse(hostile)
+    assert time.process_time() - began < 1.0
 
 
 @given(st.text())
