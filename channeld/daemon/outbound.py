@@ -86,11 +86,8 @@ class Outbound:
     # -- workers
 
     async def worker_ready(self, link: WorkerLink) -> None:
-        """Begin to send through a worker; settle first what an earlier process of it left open."""
-        lost = after_worker_loss(idempotent=link.capabilities.idempotent)
-        link.epoch, parts = await self._outbox.begin_worker(link.name, lost, time.time())
+        """Begin to send through a worker."""
         self._links[link.name] = link
-        await self._tell(parts)
         self._pumps[link.name] = asyncio.create_task(self._pump(link))
 
     async def worker_gone(self, link: WorkerLink) -> None:
@@ -143,7 +140,19 @@ class Outbound:
 
     # -- inside
 
+    async def _begin(self, link: WorkerLink) -> None:
+        """Settle what an earlier process of a worker left open, as soon as the store can record it."""
+        lost = after_worker_loss(idempotent=link.capabilities.idempotent)
+        while True:
+            try:
+                link.epoch, parts = await self._outbox.begin_worker(link.name, lost, time.time())
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(_STORE_RETRY_S)
+        await self._tell(parts)
+
     async def _pump(self, link: WorkerLink) -> None:
+        await self._begin(link)
         wake = self._wakes[link.name]
         wake.set()
         due: float | None = None

@@ -270,12 +270,13 @@ class Router:
         for part in parts:
             what = {"message": "reply", "edit": "edit", "react": "reaction"}[part.kind]
             outcome = "may or may not have been sent" if part.state == PartState.UNCERTAIN else "was not sent"
-            await self.accept_own(
-                Inbound(
-                    event_key=f"outcome:{part.send_id}:{part.attempts}", chat=part.chat, kind="send_failed",
-                    message_id=f"out-{part.seq}", sender_id="channeld", sender="channeld", sent_at=time.time(),
-                    text=f"Your {what} to this chat {outcome}: {part.error or 'unknown reason'}. It began: "
-                    f"{part.text[:80]!r}. Check fetch_messages before you repeat it.",
-                ),
-                part.worker,
+            event = Inbound(
+                event_key=f"outcome:{part.send_id}:{part.attempts}", chat=part.chat, kind="send_failed",
+                message_id=f"out-{part.seq}", sender_id="channeld", sender="channeld", sent_at=time.time(),
+                text=f"Your {what} to this chat {outcome}: {part.error or 'unknown reason'}. It began: "
+                f"{part.text[:80]!r}. Check fetch_messages before you repeat it.",
             )  # fmt: skip
+            try:
+                await self.accept_own(event, part.worker)
+            except StoreUnavailable as trouble:  # the history shows the part's state; whoever called us must go on
+                log.error("late_failure_not_told", worker=part.worker, part=part.seq, reason=str(trouble))

@@ -90,7 +90,7 @@ class Database:
         except ChanneldError as error:
             self._loop.call_soon_threadsafe(opened.set_exception, error)
             return
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._loop.call_soon_threadsafe(opened.set_exception, _explain(error, self._path))
             return
         self._loop.call_soon_threadsafe(opened.set_result, None)
@@ -174,8 +174,8 @@ def _deliver(batch: list[_Job]) -> None:
             job.done.set_result(job.result)
 
 
-def _explain(error: sqlite3.Error, path: Path) -> StoreUnavailable:
-    """Turn SQLite's error into one sentence and what to do."""
+def _explain(error: sqlite3.Error | OSError, path: Path) -> StoreUnavailable:
+    """Turn SQLite's error, or the one of closing the file to others, into one sentence and what to do."""
     name = getattr(error, "sqlite_errorname", None) or ""
     if name.startswith("SQLITE_FULL"):
         return StoreUnavailable(
@@ -183,7 +183,9 @@ def _explain(error: sqlite3.Error, path: Path) -> StoreUnavailable:
             hint="Free some space; channeld goes on by itself.",
             code="disk_full",
         )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN", "SQLITE_AUTH")):
+    if isinstance(error, OSError) or name.startswith(
+        ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN", "SQLITE_AUTH")
+    ):
         return StoreUnavailable(
             f"The mailbox {path} cannot be written.",
             hint="Make the file and its folder writable for this user; channeld goes on by itself.",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from channeld.daemon.supervisor import Limits
 from channeld.ipc import messages as m
 from tests.doubles.daemon import TIMEOUT_S
 from tests.doubles.faultpoints import FaultPoints, Hit
@@ -214,13 +215,19 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(nursery: Nursery, capabilities: m.Capabilities = CAPABILITIES, **more: Any) -> AsyncIterator[Scene]:
-    """Start a platform, its worker and a daemon; further arguments are the daemon's."""
+async def scene(
+    nursery: Nursery,
+    capabilities: m.Capabilities = CAPABILITIES,
+    kind: type[QuickDaemon] = QuickDaemon,
+    limits: Limits | None = None,
+    more_config: str = "",
+) -> AsyncIterator[Scene]:
+    """Start a platform, its worker and a daemon."""
     async with contextlib.AsyncExitStack() as stack:
         points = await stack.enter_async_context(FaultPoints())
         pager = await stack.enter_async_context(Pager())
         platform = Platform(pager, capabilities)
-        daemon = await stack.enter_async_context(QuickDaemon(nursery, pager.config, points=points, **more))
+        daemon = await stack.enter_async_context(kind(nursery, pager.config + more_config, limits, points=points))
         running = asyncio.create_task(platform.run())
         try:
             await platform.until(lambda: platform.life)

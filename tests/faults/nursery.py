@@ -108,6 +108,10 @@ class QuickDaemon(Daemon):
 
     async def __aexit__(self, *error: object) -> None:
         await self.kill()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder, for a place without a block."""
         self._folder.cleanup()
 
     async def start(self, *, wait: bool = True) -> None:
@@ -134,8 +138,8 @@ def _be_a_daemon(order: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(order["env"])
     importlib.reload(faultpoint)  # it looks at the environment once
-    limits = Limits(*order["limits"])
-    with mock.patch.object(program, "start", lambda paths: app.start(paths, limits)):
+    limits, start = Limits(*order["limits"]), app.start
+    with mock.patch.object(app, "start", lambda paths: start(paths, limits)):
         return program.main()
 
 
