@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -65,9 +66,10 @@ def _nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
 def child_processes() -> dict[int, str]:
     """Return the command lines of this process's children."""
     found = {}
-    for task in Path("/proc/self/task").iterdir():
-        for pid in map(int, (task / "children").read_text().split()):
-            found[pid] = command_line(pid)
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has just ended
+            for pid in map(int, (thread / "children").read_text().split()):
+                found[pid] = command_line(pid)
     return found
 
 
