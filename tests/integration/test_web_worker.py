@@ -43,6 +43,7 @@ from channeld.ipc.messages import (
     Welcome,
     encode,
 )
+from channeld_workers.web.http import FIRST_REQUEST_S
 from tests.doubles.daemon_end import DaemonEnd, running_worker
 
 TOKEN = "t0ken-of-the-test"
@@ -112,14 +113,39 @@ async def test_many_posts_wait_at_once_and_each_gets_its_own_answer(daemon, clie
 async def test_a_repeated_post_with_the_same_key_is_the_same_message(daemon, client):
     """A client that lost an answer repeats its post, and the mailbox can tell."""
     offers, answers = [], []
-    for key in ("one", "one", "two"):
+    for key in ("one", "two", "three"):
         posting = asyncio.create_task(
             client.post("/api/messages", json={"text": "x"}, headers={"Idempotency-Key": key})
         )
         offers.append((await daemon.accept()).event)
         answers.append((await posting).json()["message_id"])
-    assert offers[0].event_key == offers[1].event_key != offers[2].event_key
-    assert answers == [offer.message_id for offer in offers] and answers[0] == answers[1]
+    assert answers == [offer.message_id for offer in offers] and len(set(answers)) == 3
+    for text, status in (("x", 202), ("another text", 422)):
+        posting = asyncio.create_task(
+            client.post("/api/messages", json={"text": text}, headers={"Idempotency-Key": "one"})
+        )
+        again = await daemon.expect(Offer)
+        assert again.event.event_key == offers[0].event_key
+        daemon.send(Accepted(ref=again.ref, duplicate=True))
+        ask = await daemon.expect(AskHistory)
+        assert ask.only == answers[0]
+        kept = HistoryItem(seq=1, id=answers[0], direction="in", chat="web:main", text="x", ts=0.0, state="queued")
+        daemon.send(History(ref=ask.ref, items=[kept]))
+        assert (await posting).status_code == status
+
+
+async def test_a_connection_that_asks_for_nothing_is_closed(daemon, url):
+    """Silence and half a request end alike; a place is kept for those who ask."""
+    port = int(url.rpartition(":")[2])
+
+    async def hangs(sent: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), FIRST_REQUEST_S * 3)
+        writer.close()
+        return answer
+
+    assert list(await asyncio.gather(hangs(b""), hangs(b"GET / HTT"))) == [b"", b""]
 
 
 @pytest.mark.parametrize(("retry", "status"), [(True, 503), (False, 403)])
@@ -288,6 +314,7 @@ async def test_files_of_a_message_that_did_not_enter_are_deleted(daemon, client,
     assert len(list((tmp_path / "inbox").iterdir())) == 1
     if answer == "duplicate":
         daemon.send(Accepted(ref=offer.ref, duplicate=True))
+        daemon.send(History(ref=(await daemon.expect(AskHistory)).ref, items=[]))
     else:
         daemon.send(Refused(ref=offer.ref, code="x", text="No."))
     await posting

@@ -37,6 +37,10 @@ _AWAY: Final = Refusal(
     503, "channeld does not answer.", "Repeat it with the same Idempotency-Key: that cannot double a message."
 )
 
+_KEY_TAKEN: Final = Refusal(
+    422, "This Idempotency-Key was used for another text.", "Use a new key for every message; keep it for repeats only."
+)
+
 
 class Api:
     """Answers requests; whoever gets here has passed the guard."""
@@ -106,6 +110,9 @@ class Api:
         if isinstance(verdict, Accepted):
             if verdict.duplicate:
                 await asyncio.to_thread(files.discard, saved)
+                known = (await self._ask(only=message_id)).items
+                if known and known[0].text != text:
+                    return error(_KEY_TAKEN)
             return answer({"message_id": message_id}, 202)
         await asyncio.to_thread(files.discard, saved)
         if verdict.retry:

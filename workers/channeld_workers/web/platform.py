@@ -16,6 +16,7 @@ from channeld_workers.runtime import BadCredentials, BadSettings, Outcome, Runti
 from channeld_workers.web import ids, render
 from channeld_workers.web.api import Api
 from channeld_workers.web.body import MAX_TEXT
+from channeld_workers.web.http import ImpatientHttp
 from channeld_workers.web.hub import Hub
 from channeld_workers.web.settings import read_settings
 
@@ -63,7 +64,7 @@ class WebPlatform:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=ImpatientHttp,
                 ws="none",
                 lifespan="off",
                 log_config=None,
