@@ -99,9 +99,9 @@ class Router:
         self.wake()
         await self._events_changed(events)
 
-    async def answered(self, session: Session, chat: str, quoted: str | None) -> None:
-        """Claude replied to a chat, perhaps quoting a message."""
-        await self._events_changed(await self._mailbox.answer(session.instance, chat, quoted, time.time()))
+    async def answered(self, session: Session, chat: str) -> None:
+        """Claude replied to a chat."""
+        await self._events_changed(await self._mailbox.answer(session.instance, chat, time.time()))
 
     # -- events
 

@@ -172,8 +172,7 @@ class Toolbox:
         """Say what became of a call that is on disk: whatever happens from here on, it must not be repeated."""
         try:
             if accepted.parts and accepted.parts[0].kind == "message":
-                first = accepted.parts[0]
-                await self._router.answered(session, first.chat, first.detail.reply_to)
+                await self._router.answered(session, accepted.parts[0].chat)
             return describe_outcome(tool, await self._router.outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S))
         except StoreUnavailable as trouble:
             log.warning("outcome_unknown", session=session.name, call=accepted.call, reason=str(trouble))

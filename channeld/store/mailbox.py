@@ -148,9 +148,9 @@ class Mailbox:
             "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now
         )
 
-    async def answer(self, instance: str, chat: str, quoted: str | None, now: float) -> list[StoredEvent]:
-        """Record that Claude replied to a chat, perhaps quoting a message."""
-        return await self._change("answer_events", instance=instance, chat=chat, quoted=quoted, now=now)
+    async def answer(self, instance: str, chat: str, now: float) -> list[StoredEvent]:
+        """Record that Claude replied to a chat."""
+        return await self._change("answer_events", instance=instance, chat=chat, now=now)
 
     async def give_back(self, instance: str, now: float) -> list[StoredEvent]:
         """Queue again what an ended session process did not confirm."""

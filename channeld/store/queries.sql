@@ -27,8 +27,13 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, instance = :instance, ep
 RETURNING *;
 
 -- name: confirm_events
--- A ping came back: everything pushed up to here over this connection has been read.
-UPDATE event SET state = 'delivered', changed_at = :now
+-- The client has read these. Where its reply was faster than its receipt, the event is answered by now.
+UPDATE event
+   SET changed_at = :now,
+       state = CASE WHEN EXISTS (SELECT 1 FROM part JOIN call ON call.id = part.call
+                                  WHERE part.chat = event.chat AND part.seq > event.seq AND part.kind = 'message'
+                                    AND call.instance = :instance)
+                    THEN 'answered' ELSE 'delivered' END
  WHERE state = 'pushed' AND instance = :instance AND epoch = :epoch AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING *;
 
@@ -52,11 +57,9 @@ UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :
 RETURNING *;
 
 -- name: answer_events
--- Delivered ones; and the very message that the reply quotes, whose ping may still be on its way back.
+-- Not what was only pushed: it might still be lost with its process, and must then be pushed again.
 UPDATE event SET state = 'answered', changed_at = :now
- WHERE instance = :instance AND chat = :chat
-   AND state IN ('pushed', 'delivered', 'seen')
-   AND (state IN ('delivered', 'seen') OR state = 'pushed' AND message_id = :quoted)
+ WHERE instance = :instance AND chat = :chat AND state IN ('pushed', 'delivered', 'seen') AND state <> 'pushed'
 RETURNING *;
 
 -- name: knows_chat

@@ -35,6 +35,7 @@ async def test_what_waited_for_a_session_arrives_when_it_attaches(daemon: Daemon
         await chat.say(text)
     await lab.start(shim_of(daemon))
     for text in ("first", "second", "third"):
+        await chat.hears(f"echo: {text}")
         await chat.sees_answered(text)
     assert await chat.answers() == ["echo: first", "echo: second", "echo: third"]
 

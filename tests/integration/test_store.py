@@ -132,15 +132,17 @@ async def test_an_ended_process_gives_back_what_it_did_not_confirm(stores):
     assert [(e.seq, e.pushes) for e in await stores.mailbox.claim(other, 10, 1.0)] == [(2, 2), (3, 2)]
 
 
-async def test_a_reply_answers_what_was_delivered_and_the_message_that_it_quotes(stores):
-    """What was only pushed might still be lost with its process: it is not called answered for another's sake."""
+async def test_a_reply_answers_what_was_delivered_and_what_turns_out_to_have_been(stores):
+    """What was only pushed might still be lost with its process; its receipt, when it comes, finds the reply."""
     lease = (await attach(stores)).lease
-    await accept(stores, message("1"), message("2"), message("3"), message("4", chat="web:b"), lease=lease, room=4)
-    await stores.mailbox.confirm(lease, [1, 4], 2.0)
-    answered = await stores.mailbox.answer("i1", "web:main", "3", 3.0)
-    assert [e.inbound.message_id for e in answered] == ["1", "3"]
-    assert await stores.mailbox.answer("i2", "web:b", None, 3.0) == []
-    assert await stores.mailbox.counts() == {"answered": 2, "pushed": 1, "delivered": 1}
+    await accept(stores, message("1"), message("2"), message("3", chat="web:b"), lease=lease, room=3)
+    await stores.mailbox.confirm(lease, [1, 3], 2.0)
+    await stores.outbox.accept("i1", "t", "web", "web:main", [reply()], 3.0)
+    assert [e.inbound.message_id for e in await stores.mailbox.answer("i1", "web:main", 3.0)] == ["1"]
+    assert await stores.mailbox.answer("i2", "web:b", 3.0) == []
+    await accept(stores, message("4"), lease=lease, room=1)
+    confirmed = await stores.mailbox.confirm(lease, [2, 5], 4.0)
+    assert [(e.inbound.message_id, e.state) for e in confirmed] == [("2", "answered"), ("4", "delivered")]
 
 
 async def test_a_call_is_accepted_once_per_id_and_session(stores):
