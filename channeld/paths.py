@@ -1,4 +1,4 @@
-"""Where things lie. The shim imports this: standard library only."""
+"""Where things lie. The shim has the same in ``cli.shim_host.Places``, without pathlib: change both."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from channeld.ipc.control import ControlReply, ControlRequest
 from channeld.paths import Paths
 
 EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
 EXIT_NOT_RUNNING: Final = 3
 _TIMEOUT_S: Final = 15.0
 

@@ -10,7 +10,6 @@ EXIT_BAD_CREDENTIALS: Final = 77  # EX_NOPERM of sysexits.h
 EXIT_BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h
 
 READY_DEADLINE_S: Final = 30.0
-BEAT_EVERY_S: Final = 10.0
 SILENT_LIMIT_S: Final = 30.0
 DRAIN_DEADLINE_S: Final = 5.0
 ABORT_GRACE_S: Final = 2.0

@@ -86,14 +86,12 @@ class App:
             inbox=str(paths.inbox.resolve()),
         )
         self._router = Router(self._mailbox, self._outbox, self._timeline, self._health, config.sessions.default)
-        workers = config.worker_list()
+        workers = [worker for worker in config.worker_list() if worker.enabled]
         self._platforms = {worker.name: worker.platform for worker in workers}
         toolbox = Toolbox(self._router, self._mailbox, self._outbox, self._timeline, self._spool, self._platforms)
         self._sessions = Sessions(self._router, toolbox, workers)
         self._supervisors = {
-            worker.name: Supervisor(worker, paths, self._router, self._health, limits)
-            for worker in workers
-            if worker.enabled
+            worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
         }
         self._control = ControlServer(self._commands())
 
@@ -141,7 +139,10 @@ class App:
         log.info("daemon_stopped")
 
     def _essential(self, name: str, work: Awaitable[None]) -> asyncio.Task[None]:
-        """Start a part without which the daemon must not go on: systemd restarts it, and nothing is lost."""
+        """Start a part without which the daemon must not go on: its end is the daemon's.
+
+        Whoever starts the daemon again finds everything on disk.
+        """
 
         async def run() -> None:
             await work
@@ -224,6 +225,10 @@ class App:
         supervisor = self._supervisors.get(name) if isinstance(name, str) else None
         if supervisor is None:
             raise Refused(f"There is no worker {name!r}.", hint=f"There are: {', '.join(self._supervisors) or 'none'}.")
+        # Anew from the file: what a person mends before a restart is mostly there.
+        declared = {worker.name: worker for worker in load(self._paths.config_file).worker_list()}
+        if supervisor.worker.name in declared:
+            supervisor.worker = declared[supervisor.worker.name]
         supervisor.restart()
         return {"restarting": name}
 

@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
-from channeld.core.lifecycle import BEAT_EVERY_S
 from channeld.ipc import messages as m
 from channeld.ipc.framing import FrameProtocol
 
@@ -45,6 +44,7 @@ class WorkerLink:
         on_change: Callable[[], None],
         on_ready: Callable[[], None],
         on_trouble: Callable[[m.Trouble], None],
+        beat_every_s: float,
     ) -> None:
         self.name = name
         self.epoch = 0
@@ -53,9 +53,9 @@ class WorkerLink:
         self.account: str | None = None
         self.refusal = ""
         """Why this worker cannot be used, in words; empty while it can."""
-        self.heard_at = time.monotonic()
+        self._heard_at = time.monotonic()
         self.protocol = FrameProtocol(self)
-        self._settings, self._inbox, self._hub = settings, inbox, hub
+        self._settings, self._inbox, self._hub, self._beat_every_s = settings, inbox, hub, beat_every_s
         self._on_change, self._on_ready, self._on_trouble = on_change, on_ready, on_trouble
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending_offers = 0
@@ -67,6 +67,11 @@ class WorkerLink:
     def capabilities(self) -> m.Capabilities:
         """What the worker's platform can do."""
         return self.hello.capabilities if self.hello else m.Capabilities()
+
+    @property
+    def heard_at(self) -> float:
+        """When the worker was last heard of, on the monotonic clock: now, while it is we who do not listen."""
+        return time.monotonic() if self._pending_offers > _MOST_PENDING_OFFERS else self._heard_at
 
     @property
     def is_ready(self) -> bool:
@@ -81,7 +86,7 @@ class WorkerLink:
 
     def frames(self, lines: list[bytes]) -> None:
         """Take the lines of one read."""
-        self.heard_at = time.monotonic()
+        self._heard_at = time.monotonic()
         offers: list[m.Offer] = []
         for line in lines:
             try:
@@ -139,6 +144,7 @@ class WorkerLink:
         finally:
             self._pending_offers -= len(offers)
             if self._pending_offers <= _MOST_PENDING_OFFERS // 2:
+                self._heard_at = time.monotonic()
                 self.protocol.resume_reading()
 
     def _greet(self, hello: m.Hello) -> None:
@@ -149,7 +155,9 @@ class WorkerLink:
         elif self.hello is None:
             self.hello = hello
             self.send(
-                m.Welcome(protocol=m.PROTOCOL, settings=self._settings, inbox=self._inbox, beat_every_s=BEAT_EVERY_S)
+                m.Welcome(
+                    protocol=m.PROTOCOL, settings=self._settings, inbox=self._inbox, beat_every_s=self._beat_every_s
+                )
             )
 
     def _refuse(self, why: str) -> None:
@@ -176,3 +184,4 @@ class WorkerLink:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("worker_frame_failed", worker=self.name, exc_info=error)
+            self.protocol.close()  # it waits for an answer that does not come: better a new process and its offers

@@ -20,6 +20,10 @@ from channeld.store.outbox import AcceptedCall, Outbox
 log = structlog.get_logger()
 _DONE = frozenset({PartState.SENT, PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED})
 _STORE_RETRY_S = 1.0
+SEND_DEADLINE_S = 600.0
+"""How long a worker may take to say what became of a part; a large file on a slow line takes minutes."""
+_LONGEST_WAIT_S = 86400.0
+_TOOLS = {"message": "reply", "edit": "edit_message", "react": "react"}
 
 Listener = Callable[[list[StoredPart]], Awaitable[None]]
 
@@ -121,7 +125,11 @@ class Outbound:
                         )
                     case m.RetryAfter():
                         parts = await self._outbox.settle(
-                            part, link.epoch, PartState.QUEUED, now, not_before=now + max(0.0, outcome.delay_s)
+                            part,
+                            link.epoch,
+                            PartState.QUEUED,
+                            now,
+                            not_before=now + min(max(0.0, outcome.delay_s), _LONGEST_WAIT_S),
                         )
                     case m.Failed():
                         parts = await self._outbox.settle(
@@ -168,10 +176,24 @@ class Outbound:
             except StoreUnavailable:
                 due = time.time() + _STORE_RETRY_S
                 continue
+            able = []
             for part in parts:
                 self._sending[part.seq] = part
+                if _TOOLS[part.kind] in link.capabilities.tools:
+                    able.append(part)
+                else:  # accepted while nobody knew what this worker can do
+                    refusal = m.Failed(ref=part.seq, reason=f"{link.name} cannot do {_TOOLS[part.kind]}")
+                    await self.settled(link, refusal)
             reach("outbound.claimed")
-            link.send(*(_frame(part) for part in parts))
+            link.send(*(_frame(part) for part in able))
+            if able:
+                asyncio.get_running_loop().call_later(SEND_DEADLINE_S, self._expire, link, able)
+
+    def _expire(self, link: WorkerLink, parts: list[StoredPart]) -> None:
+        """End a worker that does not say what became of a part: its chat would wait for ever."""
+        if self._links.get(link.name) is link and any(self._sending.get(p.seq) is p for p in parts):
+            log.error("outcome_overdue", worker=link.name, limit_s=SEND_DEADLINE_S)
+            link.protocol.close()
 
     async def _tell(self, parts: list[StoredPart]) -> None:
         if not parts:

@@ -29,12 +29,12 @@ def worker_argv(platform: str, command: Sequence[str] | None) -> list[str]:
     return list(command) if command else [sys.executable, "-m", f"channeld_workers.{platform}"]
 
 
-def worker_environment(worker: str, socket_fd: int, token_fd: int | None) -> dict[str, str]:
-    """Return the whole environment of a worker."""
+def worker_environment(worker: str, socket_fd: int, token_fd: int | None, *, bundled: bool) -> dict[str, str]:
+    """Return the whole environment of a worker; a bundled one must find our packages, as this process did."""
     environment = {name: os.environ[name] for name in _ALLOWED if name in os.environ}
     environment |= {"CHANNELD_WORKER": worker, "CHANNELD_SOCKET_FD": str(socket_fd), "PYTHONUNBUFFERED": "1"}
-    # A checkout is not on a plain interpreter's path; an installed package needs nothing here.
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    if bundled:
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     if token_fd is not None:
         environment["CHANNELD_TOKEN_FD"] = str(token_fd)
     return environment
@@ -53,7 +53,7 @@ class Process:
         return self._child.pid
 
     @classmethod
-    async def start(cls, worker: str, argv: list[str], token: str | None, log_file: Path) -> Process:
+    async def start(cls, worker: str, argv: list[str], token: str | None, log_file: Path, *, bundled: bool) -> Process:
         """Start a worker with one end of a socket pair, its token on a descriptor, and its log as stderr.
 
         Raises:
@@ -69,7 +69,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=logged,
                 stderr=logged,
-                env=worker_environment(worker, theirs.fileno(), token_fd),
+                env=worker_environment(worker, theirs.fileno(), token_fd, bundled=bundled),
                 pass_fds=[theirs.fileno(), *([token_fd] if token_fd is not None else [])],
                 start_new_session=True,  # a Ctrl-C in our terminal is ours to handle
                 cwd="/",

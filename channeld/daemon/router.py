@@ -40,6 +40,8 @@ class Router:
         self.outbound = Outbound(outbox, self._parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
         self.workers: dict[str, WorkerLink] = {}
+        self.capabilities: dict[str, m.Capabilities] = {}
+        """What each worker said that it can do when it was last connected."""
         self._wake = asyncio.Event()
 
     # -- sessions
@@ -64,10 +66,10 @@ class Router:
             return
         session.lease = attachment.lease
         self.sessions[session.instance] = session
-        session.push(attachment.lost, already_read=attachment.unconfirmed)
+        session.push(attachment.to_repush, already_read=attachment.to_ping)
         log.info(
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
-            unconfirmed=len(attachment.unconfirmed), lost=len(attachment.lost),
+            to_ping=len(attachment.to_ping), to_repush=[e.delivery_id for e in attachment.to_repush],
         )  # fmt: skip
         self._presence_changed()
         self.wake()
@@ -88,7 +90,7 @@ class Router:
                 break
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
-        log.info("session_ended", instance=instance, given_back=len(events))
+        log.info("session_ended", instance=instance, given_back=[event.delivery_id for event in events])
         self.wake()
         await self._events_changed(events)
 
@@ -188,6 +190,7 @@ class Router:
     async def worker_ready(self, link: WorkerLink) -> None:
         """Begin to give a worker what waits for it."""
         self.workers[link.name] = link
+        self.capabilities[link.name] = link.capabilities
         link.send(self._presence())
         await self.outbound.worker_ready(link)
 
@@ -222,7 +225,10 @@ class Router:
         if self.target() is not None:
             return m.Presence(listening=True, text="")
         deaf = [s for s in self.sessions.values() if s.verdict.listening is not Listening.YES]
-        if deaf:
+        if len(deaf) < len(self.sessions):
+            text = f"Chats wait for a session named {self._default}, and none of that name listens. "
+            text += "Start one with that name, or change [sessions] default."
+        elif deaf:
             latest = deaf[-1]
             text = f"The session {latest.name} does not listen: {latest.verdict.reason}. {latest.verdict.mend}"
         else:

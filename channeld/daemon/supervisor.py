@@ -23,6 +23,8 @@ from channeld.ipc.messages import Drain, Trouble
 from channeld.paths import Paths
 
 log = structlog.get_logger()
+_BEATS_IN_SILENCE = 3
+"""So many beats fit into the time that a worker may be silent."""
 
 
 class Switchboard(Hub, Protocol):
@@ -118,11 +120,14 @@ class Supervisor:
             name, self.worker.settings, str(self._paths.inbox), self._board,
             on_change=self._changed.set, on_trouble=self._trouble,
             on_ready=lambda: self._health.clear_subject(name),
+            beat_every_s=self._limits.silent_s / _BEATS_IN_SILENCE,
         )  # fmt: skip
         argv = worker_argv(self.worker.platform, self.worker.command)
         try:
             token = (make_token if self.worker.platform == "web" else find_token)(name, self._paths.credentials)
-            process = await Process.start(name, argv, token, self._paths.log / f"{name}.log")
+            process = await Process.start(
+                name, argv, token, self._paths.log / f"{name}.log", bundled=self.worker.command is None
+            )
         except ConfigError as error:
             self.link = None
             return None, f"{error} {error.hint}"

@@ -155,18 +155,18 @@ class Toolbox:
         platform = self._platforms.get(worker)
         if platform is None:
             raise Refused(f"There is no worker {worker!r}.", hint=f"There are: {', '.join(self._platforms)}.")
-        link = self._router.workers.get(worker)
         if not await self._router.may_use(session, chat):
             raise Refused(
                 f"The chat {chat} is not routed to this session, or nobody has written there yet.",
                 hint="Use the chat_id of a message's tag.",
             )
-        if link is None:
-            # Not connected now: what it can do is unknown, and the outbox keeps what is to be sent.
-            return worker, platform, Capabilities(max_text=100_000)
-        if tool not in link.capabilities.tools:
+        capabilities = self._router.capabilities.get(worker)
+        if capabilities is None:
+            # It was not connected since the daemon started: the outbox keeps what is to be sent, and checks it then.
+            return worker, platform, Capabilities(max_text=100_000, buttons=True)
+        if tool not in capabilities.tools:
             raise Refused(f"{platform} cannot do {tool}.", hint="Use reply instead.")
-        return worker, platform, link.capabilities
+        return worker, platform, capabilities
 
     async def _outcome(self, session: Session, accepted: AcceptedCall, tool: str) -> ToolResult:
         """Say what became of a call that is on disk: whatever happens from here on, it must not be repeated."""

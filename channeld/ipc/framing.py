@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 from channeld.ipc.messages import MAX_FRAME_BYTES
@@ -118,13 +118,3 @@ class FrameProtocol(asyncio.Protocol):
         """Close after what was written has left."""
         if self._transport is not None:
             self._transport.close()
-
-    def abort(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-
-def protocol_factory(handler: FrameHandler, limit: int = MAX_FRAME_BYTES) -> Callable[[], FrameProtocol]:
-    """Return a factory for ``loop.create_connection`` and its kin."""
-    return lambda: FrameProtocol(handler, limit)

@@ -26,12 +26,12 @@ class Acceptance(NamedTuple):
     claimed: bool  # it was claimed in the same transaction and is to be pushed now
 
 
-class Attachment(NamedTuple):
+class Reattached(NamedTuple):
     """What a session process finds when it connects."""
 
     lease: Lease
-    unconfirmed: list[StoredEvent]  # written to it over an earlier connection: only a ping is missing
-    lost: list[StoredEvent]  # recorded as pushed but never written: push again, flagged
+    to_ping: list[StoredEvent]  # written to it over an earlier connection: only a ping is missing
+    to_repush: list[StoredEvent]  # recorded as pushed but never written: push again, flagged
 
 
 class Mailbox:
@@ -113,10 +113,10 @@ class Mailbox:
 
     async def attach(
         self, instance: str, name: str, pid: int, pid_start: int, written: frozenset[str], now: float
-    ) -> Attachment:
+    ) -> Reattached:
         """Register a session process's connection and sort out what an earlier connection of it left open."""
 
-        def work(connection: sqlite3.Connection) -> Attachment:
+        def work(connection: sqlite3.Connection) -> Reattached:
             epoch = next_epoch(connection)
             lease = {"instance": instance, "epoch": epoch}
             connection.execute(
@@ -130,7 +130,7 @@ class Mailbox:
                 if event.delivery_id in set(lost):
                     event.pushes += 1
                     connection.execute(QUERIES["repush_event"], {**lease, "seq": event.seq, "now": now}).fetchall()
-            return Attachment(
+            return Reattached(
                 Lease(instance, epoch),
                 [e for e in open_events if e.delivery_id in set(known)],
                 [e for e in open_events if e.delivery_id in set(lost)],
@@ -140,17 +140,17 @@ class Mailbox:
 
     async def claim(self, lease: Lease, limit: int, now: float) -> list[StoredEvent]:
         """Take the oldest events that may go and record them as pushed to this session."""
-        return await self._change("claim_events", instance=lease.instance, epoch=lease.epoch, limit=limit, now=now)
+        return await self._events_of("claim_events", instance=lease.instance, epoch=lease.epoch, limit=limit, now=now)
 
     async def confirm(self, lease: Lease, seqs: Many[int], now: float) -> list[StoredEvent]:
         """Record that the client has read these. A stale lease confirms nothing."""
-        return await self._change(
+        return await self._events_of(
             "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now
         )
 
     async def answer(self, instance: str, chat: str, now: float) -> list[StoredEvent]:
         """Record that Claude replied to a chat."""
-        return await self._change("answer_events", instance=instance, chat=chat, now=now)
+        return await self._events_of("answer_events", instance=instance, chat=chat, now=now)
 
     async def give_back(self, instance: str, now: float) -> list[StoredEvent]:
         """Queue again what an ended session process did not confirm."""
@@ -178,7 +178,7 @@ class Mailbox:
 
     async def find(self, chat: str, message_id: str) -> StoredEvent | None:
         """Return the inbound message of that id, or None."""
-        found = await self._change("find_event", chat=chat, message_id=message_id)
+        found = await self._events_of("find_event", chat=chat, message_id=message_id)
         return found[0] if found else None
 
     async def counts(self) -> dict[str, int]:
@@ -193,7 +193,7 @@ class Mailbox:
             lambda connection: [tuple(row) for row in connection.execute(QUERIES["count_waiting"])]
         )
 
-    async def _change(self, query: str, **values: object) -> list[StoredEvent]:
+    async def _events_of(self, query: str, **values: object) -> list[StoredEvent]:
         return await self._db.submit(lambda connection: _events(connection.execute(QUERIES[query], values)))
 
 

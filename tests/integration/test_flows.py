@@ -369,3 +369,42 @@ async def test_the_shim_carries_the_handshake_that_the_daemon_gives(daemon):
     async with daemon.client(initialize=False) as client:
         assert await client.initialize() == built_in["initialize"]
         assert await client.list_tools() == built_in["tools_list"]["tools"]
+
+
+async def test_what_a_worker_cannot_do_is_refused_while_it_is_away_too(daemon, pager):
+    """By what it said when it was last there; or, if nobody knew, when it comes. No chat waits behind it."""
+    worker = await pager.life()
+    only_text = m.Capabilities(tools=["reply"])
+    await worker.begin(only_text)
+    async with daemon.client() as client:
+        await worker.accepted("1")
+        worker.kill()
+        await daemon.status_where(lambda s: s["workers"][0]["state"] != "ready")
+        arguments = {"chat_id": "pager:a", "message_id": "1", "emoji": "x"}
+        assert (await call(client, "react", **arguments))[0] == "pager cannot do react. Use reply instead."
+        await daemon.restart_after_kill()
+        await daemon.attached(client)
+        reacting = asyncio.create_task(call(client, "react", "t2", **arguments))
+        replying = asyncio.create_task(call(client, "reply", "t3", chat_id="pager:a", text="still"))
+        await daemon.status_where(lambda s: s["outbox"] == [{"worker": "pager", "state": "queued", "count": 2}])
+        back = await pager.life()
+        while back.pid == worker.pid:
+            back = await pager.life()
+        await back.begin(only_text)
+        part = await back.expect(m.Send)
+        assert part.text == "still"
+        back.send(m.Sent(ref=part.ref, message_id="p"))
+        assert await replying == ("sent (id: p)", False)
+        assert await reacting == ("It was not sent: pager cannot do react.", True)
+
+
+async def test_the_banner_names_the_session_that_chats_wait_for(pager):
+    """With a default name, a session of another name is no reason to say that nobody is there."""
+    async with Daemon(pager.config + "[sessions]\ndefault = 'other'\n") as daemon:
+        worker = await pager.life()
+        await worker.begin(m.Capabilities(presence=True))
+        async with daemon.client():
+            presence = await worker.expect(m.Presence, lambda frame: "named other" in frame.text)
+            assert not presence.listening
+            await worker.accepted("1")
+            await daemon.events_where(queued=1)

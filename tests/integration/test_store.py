@@ -118,8 +118,8 @@ async def test_a_returning_process_keeps_what_it_has_written_and_gets_the_rest_a
     lease = (await attach(stores)).lease
     results = await accept(stores, message("1"), message("2"), lease=lease, room=2)
     back = await attach(stores, written=frozenset({results[0].event.delivery_id}))
-    assert [e.inbound.message_id for e in back.unconfirmed] == ["1"]
-    assert [(e.inbound.message_id, e.pushes) for e in back.lost] == [("2", 2)]
+    assert [e.inbound.message_id for e in back.to_ping] == ["1"]
+    assert [(e.inbound.message_id, e.pushes) for e in back.to_repush] == [("2", 2)]
 
 
 async def test_an_ended_process_gives_back_what_it_did_not_confirm(stores):

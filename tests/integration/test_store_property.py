@@ -67,8 +67,8 @@ class MailboxMachine(RuleBasedStateMachine):
         written = frozenset(self.run(self.delivery_ids(instance))) if wrote else frozenset()
         found = self.run(self.stores.mailbox.attach(instance, "main", 1, 1, written, self.tick()))
         self.current[instance] = found.lease
-        self.pushed(found.lost)
-        assert not (wrote and found.lost)
+        self.pushed(found.to_repush)
+        assert not (wrote and found.to_repush)
         return found.lease
 
     async def delivery_ids(self, instance):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from channeld.cli.client import CommandFailed
 from channeld.core.lifecycle import EXIT_BAD_CONFIG, EXIT_BAD_CREDENTIALS
 from channeld.daemon.supervisor import Limits
 from channeld.ipc import messages as m
@@ -222,3 +223,16 @@ async def test_files_that_no_message_refers_to_are_swept_and_others_stay(pager):
         assert used.exists()
         assert young.exists()
         assert (daemon.paths.inbox / "folder").exists()
+
+
+async def test_a_restart_by_name_reads_the_configuration_anew():
+    """The hint of a blocked worker is "mend it, then restart it": that must be enough."""
+    async with Daemon(one_liner(f"raise SystemExit({EXIT_BAD_CONFIG})")) as daemon, Pager() as pager:
+        await daemon.status_where(lambda s: worker_of(s)["state"] == "blocked")
+        daemon.paths.config_file.write_text("[workers.pager]\nport = [")
+        with pytest.raises(CommandFailed, match=r"config.toml is not TOML"):
+            await daemon.ask("restart", worker="pager")
+        daemon.paths.config_file.write_text(pager.config)
+        await daemon.ask("restart", worker="pager")
+        await (await pager.life()).begin()
+        await daemon.status_where(lambda s: worker_of(s)["state"] == "ready" and not s["health"])

@@ -25,7 +25,7 @@ def read_settings(worker: str, table: Mapping[str, Any]) -> Settings:
         BadSettings: a value is of the wrong type or out of range.
     """
     port = _number(worker, table, "port", DEFAULT_PORT, range(65536))
-    megabytes = _number(worker, table, "max_upload_mb", DEFAULT_MAX_UPLOAD_MB, range(1, 2001))
+    megabytes = _number(worker, table, "max_upload_mb", DEFAULT_MAX_UPLOAD_MB, range(1, 1025))
     return Settings(port, megabytes * 1024 * 1024)
 
 
