@@ -120,7 +120,7 @@ async def test_many_shims_that_find_no_daemon_start_one(nursery: Nursery):
     try:
         async with contextlib.AsyncExitStack() as stack:
             clients = [
-                await stack.enter_async_context(McpClient.spawn(STARTING, env=place.environment)) for _ in range(5)
+                await stack.enter_async_context(McpClient.spawn(STARTING, env=place.environment)) for _ in range(4)
             ]
             await asyncio.gather(*(client.initialize() for client in clients))
             status = await place.status_where(
