@@ -146,11 +146,11 @@ class Scene:
         if victim == "daemon":
             await self.daemon.restart_after_kill()
             return
+        life = self.platform.life
         if victim == "shim":
             self.client.kill()
             await self._open[-1].aclose()
         else:
-            life = self.platform.life
             assert life is not None
             life.kill()
             await self.platform.until(lambda: self.platform.life is not life)
@@ -158,6 +158,14 @@ class Scene:
             at.release()
         if victim == "shim":
             await self.attach()
+        elif life is not None:
+            await self._skip_backoff(life)
+
+    async def _skip_backoff(self, dead: WorkerEnd) -> None:
+        """Spare a test the pause before a worker's next start, which is drawn by lot."""
+        status = await self.daemon.status_where(lambda status: status["workers"][0]["pid"] != dead.pid)
+        if status["workers"][0]["state"] == "backoff":
+            await self.daemon.ask("restart", worker="pager")
 
     async def call(self, tool: str, tool_use_id: str, **arguments: Any) -> tuple[str, bool]:
         """Call a tool; return its text and whether it is an error."""

@@ -12,13 +12,14 @@ from tests.doubles.worker_end import CAPABILITIES
 from tests.faults.flow import Scene, scene
 from tests.faults.nursery import Nursery
 
+WAITING = 120  # more than are pushed unconfirmed
 MESSAGES = 300
 KILLS = 12
 STEPS = {  # and how often each is reached at the least
     "store.before_commit": 4,
     "store.after_commit": 4,
     "router.accepted": 1,
-    "session.before_push": 12,
+    "session.before_push": 8,
     "session.after_push": 1,
     "session.ping_returned": 1,
     "router.confirmed": 1,
@@ -32,10 +33,13 @@ async def test_everything_arrives_whatever_is_killed(nursery: Nursery, seed):
     """300 messages in 3 chats, each batch answered, a dozen kills: none lost, none doubled unflagged, all in order."""
     lot = random.Random(seed)
     async with scene(nursery) as s:
-        await s.attach()
         written = [f"{'abc'[n % 3]}{n}" for n in range(MESSAGES)]
+        s.platform.say(*written[:WAITING])
+        await s.platform.until(lambda: not s.platform.unaccepted)
+        await s.attach()
+        del written[:WAITING]
         replies: list[asyncio.Task[tuple[str, bool]]] = []
-        batch = MESSAGES // KILLS
+        batch = len(written) // KILLS
         for kill in range(KILLS):
             s.platform.say(*written[kill * batch : kill * batch + batch // 2])
             await s.settle()  # so that the chat of the reply is known, and something is always on its way below
