@@ -73,9 +73,10 @@ def message_lines(messages: list[dict[str, Any]]) -> list[str]:
     for message in messages:
         moment = datetime.fromtimestamp(message["ts"], UTC).astimezone().strftime("%m-%d %H:%M:%S")
         arrow = "→" if message["direction"] == "in" else "←"
+        again = f"  (pushed {message['pushes']} times)" if message.get("pushes", 0) > 1 else ""
         error = f"  ({plain(message['error'])})" if message.get("error") else ""
         lines.append(
-            f"{moment} {plain(message['chat']):<14} {arrow} {message['state']:<9} {plain(message['text'])[:200]}{error}"
+            f"{moment} {plain(message['chat']):<14} {arrow} {message['state']:<9} {plain(message['text'])[:200]}{again}{error}"
         )
     return lines or ["There are no messages yet."]
 

@@ -63,6 +63,8 @@ class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     edited: bool = False
     reactions: list[str] = []
     error: str | None = None
+    delivery_id: str | None = None  # of an inbound message: as in Claude's tag and in the log
+    pushes: int = 0  # how often it was pushed to a session; from the second time on it is marked as redelivered
 
 
 class StoredEvent(msgspec.Struct, kw_only=True):

@@ -104,10 +104,12 @@ BEGIN SELECT RAISE(ABORT, 'illegal transition of a part'); END;
 
 -- The messages of a chat as people see them, both directions.
 CREATE VIEW timeline AS
-SELECT seq, 'in' AS direction, chat, message_id AS id, text, accepted_at, state, detail, 0 AS edited, NULL AS error
+SELECT seq, 'in' AS direction, chat, message_id AS id, text, accepted_at, state, detail, 0 AS edited, NULL AS error,
+       delivery_id, pushes
   FROM event WHERE kind = 'message'
 UNION ALL
-SELECT seq, 'out', chat, coalesce(platform_id, 'out-' || seq), text, accepted_at, state, detail, edited, error
+SELECT seq, 'out', chat, coalesce(platform_id, 'out-' || seq), text, accepted_at, state, detail, edited, error,
+       NULL, 0
   FROM part WHERE kind = 'message';
 
 -- Full text of the timeline. Filled when somebody searches, not while messages arrive: counter 'indexed' is how far.

@@ -150,7 +150,7 @@ def _item(row: sqlite3.Row, reactions: list[str]) -> HistoryItem:
     common = {
         "seq": row["seq"], "id": row["id"], "direction": row["direction"], "chat": row["chat"], "text": row["text"],
         "ts": row["accepted_at"], "state": row["state"], "edited": bool(row["edited"]), "reactions": reactions,
-        "error": row["error"],
+        "error": row["error"], "delivery_id": row["delivery_id"], "pushes": row["pushes"],
     }  # fmt: skip
     if row["direction"] == "in":
         inbound = _inbound(row["detail"])
