@@ -75,9 +75,8 @@ def message_lines(messages: list[dict[str, Any]]) -> list[str]:
         arrow = "→" if message["direction"] == "in" else "←"
         again = f"  (pushed {message['pushes']} times)" if message.get("pushes", 0) > 1 else ""
         error = f"  ({plain(message['error'])})" if message.get("error") else ""
-        lines.append(
-            f"{moment} {plain(message['chat']):<14} {arrow} {message['state']:<9} {plain(message['text'])[:200]}{again}{error}"
-        )
+        where = f"{moment} {plain(message['chat']):<14} {arrow} {message['state']:<9}"
+        lines.append(f"{where} {plain(message['text'])[:200]}{again}{error}")
     return lines or ["There are no messages yet."]
 
 
