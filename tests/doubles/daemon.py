@@ -19,7 +19,7 @@ from channeld.paths import Paths, find_paths
 from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.mcp_client import McpClient
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 40.0
 _POLL_S = 0.02
 SHIM = [sys.executable, "-m", "channeld.cli.entry", "mcp"]
 
