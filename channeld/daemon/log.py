@@ -33,6 +33,7 @@ def configure(level: str, file: Path) -> None:
         to_terminal = logging.StreamHandler()
         to_terminal.setFormatter(_formatter(shared, structlog.dev.ConsoleRenderer()))
         handlers.append(to_terminal)
+    logging.raiseExceptions = False  # a full disk takes no log line either; saying so for every line would not help
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     # The MCP library logs what peers send at these levels; ours says what matters.
     logging.getLogger("mcp").setLevel(logging.ERROR)
