@@ -165,7 +165,10 @@ async def ends_with(daemon: QuickDaemon) -> str:
     """Start a daemon that cannot; return what it says as it ends with status 1."""
     await daemon.start(wait=False)
     assert daemon.process is not None
-    assert await asyncio.wait_for(daemon.process.wait(), TIMEOUT_S) == 1
+    try:
+        assert await asyncio.wait_for(daemon.process.wait(), TIMEOUT_S) == 1
+    finally:
+        await daemon.kill()
     return daemon.error_log.read_text()
 
 
