@@ -12,6 +12,7 @@ from channeld import __version__
 from channeld.cli.client import CommandFailed, NotRunning, ask, ask_or_fail, fail
 from channeld.cli.shim_host import Places
 from channeld.cli.shim_start import clean_environment, spawn_detached, start_command
+from channeld.core.errors import ConfigError
 from channeld.paths import Paths, find_paths
 
 _START_LIMIT_S = 20.0
@@ -60,11 +61,17 @@ def restart(worker: str | None) -> None:
 
     Example: channeld restart web
     """
+    from channeld.config import load  # noqa: PLC0415 - pydantic takes longer to load than most commands take
+
     paths = find_paths()
     if worker is not None:
         ask_or_fail(paths, "restart", worker=worker)
         click.echo(f"{worker} is restarting. See: channeld status")
         return
+    try:
+        load(paths.config_file)  # before the running daemon, which has a good one, is stopped
+    except ConfigError as error:
+        fail(str(error), f"{error.hint} Nothing was stopped.")
     if _is_running(paths):
         _stop(paths, again=True)
     _start(paths)

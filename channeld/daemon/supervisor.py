@@ -171,8 +171,8 @@ class Supervisor:
                     return "it was asked to end"
                 if link.gone.is_set():
                     # Without its socket a worker is useless; a healthy one ends by itself now.
-                    await self._give_time(ended, process)
-                    return link.refusal or "it closed its socket"
+                    ended_itself = await self._give_time(ended, process)
+                    return link.refusal or ("" if ended_itself else "it closed its socket")
                 deadline, reason = self._deadline(link, started_at)  # anew: it may have been heard meanwhile
                 if time.monotonic() >= deadline:
                     log.error("worker_unresponsive", worker=self.worker.name, pid=process.pid, reason=reason)
@@ -196,10 +196,13 @@ class Supervisor:
             process.terminate()
             await self._give_time(ended, process)
 
-    async def _give_time(self, ended: asyncio.Task[int], process: Process) -> None:
+    async def _give_time(self, ended: asyncio.Task[int], process: Process) -> bool:
+        """Wait for the end of a process that should be ending, or bring it about; return whether it came by itself."""
         await asyncio.wait({ended}, timeout=lifecycle.ABORT_GRACE_S)
-        if not ended.done():
-            await process.abort()
+        if ended.done():
+            return True
+        await process.abort()
+        return False
 
     # -- between processes
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,15 @@ def test_start_status_restart_and_stop(home):
         assert channeld(home, "restart").stdout == "channeld has restarted. See: channeld status\n"
         second = int((home / "run" / "daemon.lock").read_text())
         assert first != second
+        (home / "config.toml").write_text("[workers.web]\nprot = 0\n")
+        broken = channeld(home, "restart")
+        assert broken.returncode == 1
+        assert broken.stderr.endswith("Try: Did you mean port? Nothing was stopped.\n")
+        assert channeld(home, "status").returncode == 0
+        refused = channeld(home, "run")
+        assert refused.returncode == 78
+        assert refused.stderr.count("prot") == 1
+        (home / "config.toml").write_text("[workers.web]\nport = 0\n")
         refused = channeld(home, "run")
         assert refused.returncode == 1
         assert f"already running here (pid {second})" in refused.stderr
@@ -161,3 +171,17 @@ def test_the_demo_answers_and_leaves_nothing_running(home):
         assert "nothing is left running" in demo.stdout.read()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_port_in_use_is_told_with_the_setting_to_change(home):
+    """Of all first starts that fail, the most likely one."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with Daemon(f"[workers.web]\nport = {port}\n") as daemon:
+            await daemon.status_where(lambda s: s["workers"][0]["state"] == "blocked")
+            status = daemon.cli("status").stdout
+    assert "its configuration cannot be used" in status
+    assert f"Port {port} of 127.0.0.1 is in use by another program." in status
+    assert "[workers.web] port" in status
