@@ -10,29 +10,7 @@ import pytest
 from channeld.cli import shim_host
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
-from tests.doubles.worker_end import CAPABILITIES, Pager
-
-
-@pytest.fixture
-async def pager():
-    """Return a platform that the test scripts."""
-    async with Pager() as platform:
-        yield platform
-
-
-@pytest.fixture
-async def daemon(pager):
-    """Return a running daemon with that platform."""
-    async with Daemon(pager.config) as running:
-        yield running
-
-
-@pytest.fixture
-async def worker(daemon, pager):
-    """Return a worker that is ready."""
-    life = await pager.life()
-    await life.begin()
-    return life
+from tests.doubles.worker_end import CAPABILITIES
 
 
 async def call(client, tool, tool_use_id="toolu_1", **arguments):

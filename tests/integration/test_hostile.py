@@ -13,29 +13,6 @@ from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.stores import message
-from tests.doubles.worker_end import Pager
-
-
-@pytest.fixture
-async def pager():
-    """Return a platform that the test scripts."""
-    async with Pager() as platform:
-        yield platform
-
-
-@pytest.fixture
-async def daemon(pager):
-    """Return a running daemon with that platform."""
-    async with Daemon(pager.config) as running:
-        yield running
-
-
-@pytest.fixture
-async def worker(daemon, pager):
-    """Return a worker that is ready."""
-    life = await pager.life()
-    await life.begin()
-    return life
 
 
 async def text_of(call):

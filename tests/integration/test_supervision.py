@@ -16,13 +16,6 @@ from tests.doubles.daemon import Daemon
 from tests.doubles.worker_end import CAPABILITIES, Pager
 
 
-@pytest.fixture
-async def pager():
-    """Return a platform that the test scripts."""
-    async with Pager() as platform:
-        yield platform
-
-
 def worker_of(status):
     """Return the only worker of a status."""
     (worker,) = status["workers"]
