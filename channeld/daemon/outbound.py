@@ -20,6 +20,8 @@ from channeld.store.outbox import AcceptedCall, Outbox
 log = structlog.get_logger()
 _DONE = frozenset({PartState.SENT, PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED})
 _STORE_RETRY_S = 1.0
+_CALLER_S = 5.0
+"""How long a caller may take from the acceptance of its call to waiting for the outcome."""
 SEND_DEADLINE_S = 600.0
 """How long a worker may take to say what became of a part; a large file on a slow line takes minutes."""
 _LONGEST_WAIT_S = 86400.0
@@ -44,6 +46,9 @@ class Outbound:
         self._links: dict[str, WorkerLink] = {}
         self._sending: dict[int, StoredPart] = {}
         self._waiters: dict[int, list[asyncio.Event]] = defaultdict(list)
+        self._callers: dict[
+            int, float
+        ] = {}  # accepted calls whose caller is about to wait, and until when to believe it
         self._wakes: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._pumps: dict[str, asyncio.Task[None]] = {}
 
@@ -55,6 +60,10 @@ class Outbound:
         """Put a call on disk and begin to send it."""
         accepted = await self._outbox.accept(instance, tool_use_id, worker, chat, parts, time.time())
         reach("outbound.accepted")
+        # From here on: a failure that is faster than the caller's wait must not be told to Claude twice.
+        now = time.monotonic()
+        self._callers = {call: until for call, until in self._callers.items() if until > now}  # of cancelled calls
+        self._callers[accepted.call] = now + _CALLER_S
         if accepted.fresh:
             await self._on_change(accepted.parts)
         self.wake(worker)
@@ -64,6 +73,7 @@ class Outbound:
         """Return the parts of a call as soon as all have an outcome, or as they are after the timeout."""
         event = asyncio.Event()
         self._waiters[call].append(event)
+        self._callers.pop(call, None)
         end = time.monotonic() + timeout_s
         try:
             while True:
@@ -204,7 +214,8 @@ class Outbound:
             waiting = self._waiters.get(part.call)
             for event in waiting or ():
                 event.set()
-            if not waiting and part.state in {PartState.FAILED, PartState.UNCERTAIN}:
+            awaited = waiting or self._callers.get(part.call, 0.0) > time.monotonic()
+            if not awaited and part.state in {PartState.FAILED, PartState.UNCERTAIN}:
                 unheard.append(part)
         await self._on_change(parts)
         if unheard:

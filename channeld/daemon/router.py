@@ -209,13 +209,17 @@ class Router:
         if not is_chat_of(link.name, question.chat):
             link.send(m.Refused(ref=question.ref, code="foreign_chat", text="That is no chat of this worker."))
             return
-        if question.only is not None:
-            item = await self._timeline.item(question.chat, question.only)
-            items, more = [item] if item is not None else [], False
-        else:
-            items, more = await self._timeline.history(
-                question.chat, after=question.after, before=question.before, limit=question.limit
-            )
+        try:
+            if question.only is not None:
+                item = await self._timeline.item(question.chat, question.only)
+                items, more = [item] if item is not None else [], False
+            else:
+                items, more = await self._timeline.history(
+                    question.chat, after=question.after, before=question.before, limit=question.limit
+                )
+        except StoreUnavailable as trouble:
+            link.send(m.Refused(ref=question.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
+            return
         kept = m.fit(items, newest=question.after is None)
         link.send(m.History(ref=question.ref, items=kept, more=more or len(kept) < len(items)))
 

@@ -169,6 +169,7 @@ async def test_a_send_that_goes_wrong_is_told_to_claude(daemon, worker, outcome,
         assert is_error
         assert words in text
         assert (await daemon.states())[-1] == ("x", state)
+        assert (await daemon.ask("status"))["events"] == {"answered": 1}  # told once: no event says it again
 
 
 async def test_a_platform_that_asks_to_wait_is_obeyed_without_stopping_other_chats(daemon, worker):

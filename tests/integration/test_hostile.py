@@ -167,3 +167,16 @@ async def test_a_home_behind_a_link_keeps_its_secrets(pager, tmp_path):
         for path in (linked / ".ssh" / "known", real / ".ssh" / "known"):
             arguments = {"chat_id": "pager:a", "text": "", "files": [str(path)]}
             assert "keys or credentials" in await text_of(client.call_tool("reply", arguments))
+
+
+async def test_a_question_about_history_outlasts_a_locked_mailbox(daemon, worker):
+    """The worker is told to ask again, and it is not the worker's fault: the same process goes on."""
+    other = sqlite3.connect(daemon.paths.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    worker.send(m.AskHistory(ref=5, chat="pager:a"))
+    refused = await worker.expect(m.Refused)
+    assert (refused.ref, refused.code, refused.retry) == (5, "store_busy", True)
+    other.execute("ROLLBACK")
+    other.close()
+    await worker.accepted("1")
+    assert (await daemon.ask("status"))["workers"][0]["starts"] == 1

@@ -154,7 +154,7 @@ class Api:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await self._runtime.history(self._chat, after, before, limit, only=only)
         except RequestRefused as problem:
-            raise HTTPException(404, str(problem)) from problem
+            raise HTTPException(404 if problem.code == "foreign_chat" else 503, str(problem)) from problem
         except (ConnectionError, TimeoutError) as problem:
             raise HTTPException(503, _AWAY.error) from problem
 
