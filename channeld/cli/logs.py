@@ -28,7 +28,9 @@ _DAEMON = "channeld"
 @click.option("--all", "everything", is_flag=True, help="The daemon's and all workers' logs, merged by time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they stand in the file.")
 def logs(worker: str | None, follow: bool, lines: int, everything: bool, as_json: bool) -> None:
-    """Show the daemon's log, or a worker's, with the times of this machine's time zone.
+    """Show the daemon's log, or a worker's.
+
+    Times are those of this machine's time zone. It works without a daemon too.
 
     Example: channeld logs -f web
     """

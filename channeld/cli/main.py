@@ -35,7 +35,9 @@ def cli(context: click.Context) -> None:
 @click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def mcp(arguments: tuple[str, ...]) -> None:
-    """Connect a session: what Claude Code starts (see channeld mcp --help).
+    """Connect a session: Claude Code starts this.
+
+    Its options: channeld mcp --help
 
     Example, in .mcp.json: {"mcpServers": {"channeld": {"command": "channeld", "args": ["mcp"]}}}
     """

@@ -20,7 +20,9 @@ from channeld.paths import find_paths
 @click.option("--plain", is_flag=True, help="The text is no Markdown: send it as it is.")
 @as_json
 def send(chat: str, text: str, files: tuple[str, ...], plain: bool, as_json: bool) -> None:
-    """Send a message to a chat, as if Claude had written it. TEXT of - is read from stdin.
+    """Send a message to a chat.
+
+    It goes the way of Claude's answers: in Markdown, and in order with them. With - for TEXT it is read from stdin.
 
     Example: channeld send web:main "The build is green." --file report.pdf
     """

@@ -21,7 +21,7 @@ _WATCH_EVERY_S: Final = 1.0
 @as_json
 @click.option("--watch", is_flag=True, help="Show it live until Ctrl-C.")
 def status(as_json: bool, watch: bool) -> None:
-    """Show what is wrong and how to mend it, who is connected, and what waits.
+    """Show what is wrong, who is connected, and what waits.
 
     Example: channeld status --watch
     """
@@ -46,7 +46,7 @@ def status(as_json: bool, watch: bool) -> None:
 @click.command()
 @as_json
 def sessions(as_json: bool) -> None:
-    """List the Claude Code sessions: which listen, what they do, and why one hears nothing.
+    """List the sessions: which listen, and why one does not.
 
     Example: channeld sessions
     """

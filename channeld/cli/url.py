@@ -12,7 +12,9 @@ from channeld.paths import find_paths
 @click.command()
 @click.argument("worker", default="web", shell_complete=suggest.workers)
 def url(worker: str) -> None:
-    """Print the address of the web chat, with the token that opens it: treat it like a password.
+    """Print the address of the web chat.
+
+    It has the token in it that opens the chat: treat it like a password.
 
     Example: channeld url web
     """

@@ -67,14 +67,14 @@ def session_lines(sessions: list[dict[str, Any]], now: float, width: int) -> lis
 def issue_lines(issue: dict[str, Any], now: float, width: int) -> list[str]:
     """Return an issue: what is wrong, why it matters, since when, what it explains, and what to do."""
     mark, colour = ("✗", "red") if issue["severity"] == "error" else ("!", "yellow")
-    since = f"For {age(now - issue['since'])} now."
-    if issue["hides"]:
-        hidden = (_HIDDEN_WORDS.get(code, plain(code).replace("_", " ")) for code in issue["hides"])
+    # A daemon that runs on after an upgrade does not tell the fields that were added.
+    since = f"For {age(now - issue['since'])} now." if "since" in issue else ""
+    if hides := issue.get("hides"):
+        hidden = (_HIDDEN_WORDS.get(code, plain(code).replace("_", " ")) for code in hides)
         since += f" This is also why {' and '.join(hidden)}."
     return [
         *_marked(mark, issue["text"], colour, width),
-        *(wrap(plain(issue["why"]), width, "  ") if issue["why"] else []),
-        *wrap(since, width, "  "),
+        *(line for text in (issue.get("why"), since) if text for line in wrap(plain(text), width, "  ")),
         *advice(issue["hint"], width, 2),
     ]
 
@@ -134,11 +134,13 @@ def _activity(session: dict[str, Any], now: float) -> tuple[str, str]:
     if session["listening"] != "yes":
         known = "not listening" if session["listening"] == "no" else "not known to listen"
         return f"{known}: it is given no messages", "red"
-    if session["activity"] == "working":
-        on = f" on {plain(session['working_on'])}" if session["working_on"] else ""
-        since = f" for {age(now - session['working_since'])}" if session["working_since"] is not None else ""
-        return f"listening, working{on}{since}", "green"
-    return "listening, idle", "green"
+    if "activity" not in session:  # as above
+        return "listening", "green"
+    if session["activity"] != "working":
+        return "listening, idle", "green"
+    on = f" on {plain(session['working_on'])}" if session["working_on"] else ""
+    since = f" for {age(now - session['working_since'])}" if session["working_since"] is not None else ""
+    return f"listening, working{on}{since}", "green"
 
 
 def _queue_lines(status: dict[str, Any], now: float, width: int) -> list[str]:
