@@ -10,7 +10,8 @@ import click
 
 _WORD: Final = re.compile(r"(?<=: )(?:claude|channeld) .+$|(?:`[^`]*`|\S)+")
 """A word, or a command to be copied, which is never broken: in backticks, or after a colon to the end."""
-_COMMAND: Final = re.compile(r"`[^`]+`")
+_COMMAND: Final = re.compile(r"`[^`]+`|^ *(?:claude|channeld) .+$|(?<=: )(?:claude|channeld) .+$")
+"""The same on a line that is wrapped already."""
 _DEEP: Final = 4
 
 
@@ -74,7 +75,7 @@ def advice(hint: str, width: int, indent: int = 0) -> list[str]:
     if not hint:
         return []
     told = plain(hint)
-    alone = _COMMAND.fullmatch(told)
+    alone = re.fullmatch(r"`[^`]+`", told)
     lines = wrap(told[1:-1] if alone else told, width, " " * indent + "Try: ")
     if alone:
         return [click.style(line, bold=True) for line in lines]

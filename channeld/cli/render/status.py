@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from channeld.cli.render.layout import advice, age, cells, count, pad, plain, wrap
+from channeld.cli.render.layout import advice, age, cells, count, plain, wrap
 from channeld.core.listening import ATTACH
 
 _JUST_NOW_S: Final = 5.0
@@ -138,7 +138,7 @@ def _activity(session: dict[str, Any], now: float) -> tuple[str, str]:
         return "connecting", "yellow"
     if session["listening"] != "yes":
         known = "not listening" if session["listening"] == "no" else "not known to listen"
-        return f"{known}: it is given no messages", "red"
+        return f"{known}: it is given no messages", "yellow"
     if "activity" not in session:  # as above
         return "listening", "green"
     if session["activity"] != "working":
@@ -180,10 +180,11 @@ def _row(label: str, text: str, width: int, label_width: int, colour: str) -> li
     """Return a label and what is said of it, in the colour of that."""
     name = plain(label)
     if cells(name) > label_width:
-        return [f"  {name}", *_coloured(wrap(text, width, " " * _DETAIL), colour)]
-    head = f"  {pad(name, label_width)}  "
-    first, *rest = wrap(text, width, " " * cells(head))
-    return [head + "".join(_coloured([first[cells(head) :]], colour)), *_coloured(rest, colour)]
+        return [f"  {_heading(name)}", *_coloured(wrap(text, width, " " * _DETAIL), colour)]
+    hang = label_width + 4
+    first, *rest = wrap(text, width, " " * hang)
+    blanks = " " * (label_width - cells(name))
+    return [f"  {_heading(name)}{blanks}  {''.join(_coloured([first[hang:]], colour))}", *_coloured(rest, colour)]
 
 
 def _coloured(lines: list[str], colour: str) -> list[str]:
