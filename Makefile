@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: help run test lint e2e bench handshake clean
+.PHONY: help run test lint e2e bench handshake man clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 16
@@ -31,6 +31,10 @@ bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same ru
 
 handshake: $(READY) ## Write the shim's built-in handshake anew from the daemon's tools
 	$(BIN)/python -m channeld.daemon.tool_list > channeld/cli/handshake.json
+
+man: $(READY) ## Write the manual page anew from the commands
+	@mkdir -p man
+	$(BIN)/python -m channeld.cli.manpage > man/channeld.1
 
 clean: ## Remove the environment and everything that was cached
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import msgspec
-
-from channeld.ipc.control import ControlReply, ControlRequest
 from channeld.paths import Paths
 
 EXIT_FAILED: Final = 1
 EXIT_NOT_RUNNING: Final = 3
+NOT_RUNNING: Final = ("channeld is not running: messages neither arrive nor leave.", "channeld start")
+"""What is said then, and what to try."""
 _TIMEOUT_S: Final = 15.0
 
 
@@ -29,27 +28,37 @@ class CommandFailed(Exception):
         self.code, self.hint = code, hint
 
 
-def ask(paths: Paths, command: str, **args: Any) -> Any:
+def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: Any) -> Any:
     """Send one command to the daemon and return its data.
+
+    Args:
+        paths: where the daemon is.
+        command: one that it knows.
+        timeout_s: seconds to wait for each step.
+        args: of the command.
 
     Raises:
         NotRunning: there is no daemon.
         CommandFailed: it did not do it.
     """
+    import msgspec  # noqa: PLC0415 - takes longer to load than all of --help
+
+    from channeld.ipc.control import ControlReply, ControlRequest  # noqa: PLC0415
+
     request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_TIMEOUT_S)
+            connection.settimeout(timeout_s)
             connection.connect(str(paths.control_socket))
             connection.sendall(request)
             with connection.makefile("rb") as answers:
                 line = answers.readline()
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         raise NotRunning from None
     except TimeoutError:
         raise CommandFailed(
             "timeout",
-            f"The daemon has not answered for {_TIMEOUT_S:.0f} s.",
+            f"The daemon has not answered for {timeout_s:.0f} s.",
             "See `channeld logs`; then: channeld restart",
         ) from None
     except OSError as error:
@@ -58,7 +67,10 @@ def ask(paths: Paths, command: str, **args: Any) -> Any:
         ) from None
     if not line:
         raise NotRunning
-    reply = msgspec.json.decode(line, type=ControlReply)
+    try:
+        reply = msgspec.json.decode(line, type=ControlReply)
+    except msgspec.DecodeError as error:  # it ended in the middle of its answer, or is of another version
+        raise CommandFailed("malformed", f"The daemon's answer cannot be read: {error}.", "channeld restart") from None
     if reply.error is not None:
         raise CommandFailed(reply.error.code, reply.error.message, reply.error.hint)
     return reply.data
@@ -77,7 +89,7 @@ def ask_or_fail(paths: Paths, command: str, **args: Any) -> Any:
     try:
         return ask(paths, command, **args)
     except NotRunning:
-        fail("channeld is not running.", "channeld start", EXIT_NOT_RUNNING)
+        fail(*NOT_RUNNING, EXIT_NOT_RUNNING)
     except CommandFailed as error:
         fail(str(error), error.hint)
 
