@@ -112,10 +112,9 @@ class Commands:
     async def status(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return everything that a person should see."""
         now = time.time()
+        if self._health.concerns(STORE):
+            await self._look_at_store()
         try:
-            if self._health.concerns(STORE):
-                await self._mailbox.probe()
-                self._health.clear_subject(STORE)
             events = await self._mailbox.counts()
             waiting = await self._mailbox.waiting()
             parts = await self._outbox.counts(now - _LATELY_S)
@@ -134,6 +133,15 @@ class Commands:
             "waiting": [{"chat": chat, "count": count, "since": since} for chat, count, since in waiting],
             "outbox": [{"worker": part.worker, "state": part.state, "count": part.number} for part in parts],
         }  # fmt: skip
+
+    async def _look_at_store(self) -> None:
+        """Find out whether what was wrong with the mailbox has passed, though nobody has written since."""
+        try:
+            await self._mailbox.probe()
+        except StoreUnavailable as trouble:
+            self._health.report_store(trouble)
+        else:
+            self._health.clear_subject(STORE)
 
     def _issues(
         self, waiting: list[tuple[str, int, float]], parts: list[OpenParts], now: float

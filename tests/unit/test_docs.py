@@ -12,6 +12,7 @@ import pytest
 from channeld.cli.main import cli
 from channeld.cli.shim import HELP as MCP_HELP
 from channeld.core.delivery import EventState, PartState
+from channeld.core.health import KINDS
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 
@@ -95,6 +96,12 @@ def test_quoted_make_targets_exist():
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     quoted = {match[1] for page in PAGES for line in code(page) if (match := re.match(r"make ([a-z0-9-]+)", line))}
     assert {"run", "test"} <= quoted <= targets
+
+
+def test_every_health_code_is_looked_up_easily():
+    """The page of symptoms names each of them."""
+    named = set(re.findall(r"`([a-z_]+)`", PAGES["docs/troubleshooting.md"]))
+    assert set(KINDS) <= named
 
 
 @pytest.mark.parametrize(("heading", "states"), [("## To Claude", EventState), ("## From Claude", PartState)])

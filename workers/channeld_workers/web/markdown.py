@@ -56,8 +56,15 @@ def _escape(text: Any) -> str:
     return nh3.clean_text(str(text))
 
 
+class _Markdown(MarkdownIt):
+    """Links lead to the web or nowhere: a path would be one on this server."""
+
+    def validateLink(self, url: str) -> bool:
+        return url.partition(":")[0].lower() in _SCHEMES
+
+
 _markdown: Final = (
-    MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True}, renderer_cls=_Renderer)
+    _Markdown("commonmark", {"html": False, "linkify": True, "breaks": True}, renderer_cls=_Renderer)
     .enable(["table", "strikethrough", "linkify"])
     .disable("reference")
 )
