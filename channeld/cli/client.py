@@ -43,9 +43,19 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
     """
     import msgspec  # noqa: PLC0415 - takes longer to load than all of --help
 
-    from channeld.ipc.control import ControlReply, ControlRequest  # noqa: PLC0415
+    from channeld.ipc.control import MAX_REQUEST_BYTES, ControlReply, ControlRequest  # noqa: PLC0415
 
-    request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
+    try:
+        request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
+    except UnicodeEncodeError:  # the shell passes any bytes on
+        raise CommandFailed(
+            "not_text", "An argument is no UTF-8 text.", "Rename the file, or retype the text."
+        ) from None
+    if len(request) > MAX_REQUEST_BYTES:
+        limit = f"{MAX_REQUEST_BYTES // 1024} KiB"
+        raise CommandFailed(
+            "too_long", f"That is more than the {limit} that can be said at once.", "Send it as a file."
+        )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)

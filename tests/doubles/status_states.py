@@ -98,7 +98,8 @@ STATES: dict[str, dict[str, Any]] = {
         health=[
             issue(
                 "worker_blocked",
-                "The worker web has stopped. Port 8787 of 127.0.0.1 is in use by another program.",
+                "The worker web has stopped: its configuration cannot be used. "
+                "Port 8787 of 127.0.0.1 is in use by another program.",
                 "Its chats are cut off until somebody mends it.",
                 "Set another [workers.web] port in config.toml, or 0 for any free one. Then `channeld restart web`.",
                 "web", 180,

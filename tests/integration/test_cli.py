@@ -67,9 +67,23 @@ def test_every_command_has_help_with_an_example(home, command):
 
 
 def test_a_wrong_option_is_a_usage_error(home):
-    """Exit status 2, as everywhere."""
-    assert channeld(home, "status", "--jsn").returncode == 2
-    assert channeld(home, "nonsense").returncode == 2
+    """Exit status 2, and told in the same two lines as everything else."""
+    wrong = {
+        "status --jsn": ("No such option", "channeld status --help"),
+        "status --json --watch": ("--json and --watch do not go together.", "channeld status --help"),
+        "nonsense": ("No such command 'nonsense'", "channeld --help"),
+        "messages show": ("Missing argument 'REF'", "channeld messages show --help"),
+        "messages --limit 0": ("0 is not in the range", "channeld messages list --help"),
+        "send web:main": ("Missing argument 'TEXT'", "channeld send --help"),
+    }
+    for words, (mistake, cure) in wrong.items():
+        done = channeld(home, *words.split())
+        assert (done.returncode, done.stdout) == (2, "")
+        error, hint = done.stderr.splitlines()
+        assert error.startswith("Error: ")
+        assert mistake in error
+        assert hint == f"Try: {cure}"
+    assert "Usage: channeld" in channeld(home).stderr
 
 
 def test_start_status_restart_and_stop(home):
@@ -227,7 +241,7 @@ def test_a_port_in_use_is_told_with_the_setting_to_change(home):
         status = channeld(home, "status").stdout
         stopped = channeld(home, "stop")
     assert (started.returncode, stopped.returncode) == (0, 0)
-    assert started.stdout.startswith("channeld is running, but:\n\n✗ The worker web has stopped.")
+    assert started.stdout.startswith("channeld is running, but:\n\n✗ The worker web has stopped: ")
     for told in (" ".join(shown.split()) for shown in (started.stdout, status)):
         assert f"Port {port} of 127.0.0.1 is in use by another program." in told
         assert "Try: Set another [workers.web] port in config.toml, or 0 for any free one." in told
@@ -405,6 +419,14 @@ async def test_send_takes_text_stdin_and_files(daemon, worker, tmp_path, monkeyp
     assert re.fullmatch(
         r"Error: It was not sent: the chat is gone\.\nTry: channeld messages show \d+\n", error.decode()
     )
+
+    process, talk = await send("-", text="x" * 300_000)
+    out, error = await talk
+    assert (process.returncode, out) == (1, b"")
+    assert error == b"Error: That is more than the 256 KiB that can be said at once.\nTry: Send it as a file.\n"
+
+    process, talk = await send("hello", "--file", os.fsdecode(b"\xff"))
+    assert (await talk)[1].startswith(b"Error: An argument is no UTF-8 text.\nTry: ")
 
     process, talk = await send("hello", "--file", "missing.txt")
     out, error = await talk

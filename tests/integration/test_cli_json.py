@@ -11,7 +11,6 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from channeld.core.delivery import EventState, PartState
-from channeld.core.health import KINDS
 from channeld.core.lifecycle import WorkerState
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
@@ -159,8 +158,3 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
 def test_the_page_names_every_state(states):
     """A reader finds every value of a state that can be printed."""
     assert [state for state in states if f"`{state}`" not in PAGE] == []
-
-
-def test_the_page_names_every_code_of_an_issue():
-    """A program can be written against the codes."""
-    assert [code for code in (*KINDS, "config_broken") if f"`{code}`" not in PAGE] == []
