@@ -13,11 +13,13 @@ _WORD: Final = re.compile(r"(?<=: )(?:claude|channeld) .+$|(?:`[^`]*`|\S)+")
 _COMMAND: Final = re.compile(r"`[^`]+`|^ *(?:claude|channeld) .+$|(?<=: )(?:claude|channeld) .+$")
 """The same on a line that is wrapped already."""
 _DEEP: Final = 4
+_JOINERS: Final = "\u200c\u200d"
+"""Without width and harmless; many scripts and emoji need them."""
 
 
 def plain(text: object) -> str:
     """Return text on one line that cannot move the cursor or recolour the terminal: senders wrote some of it."""
-    return "".join(c if c.isprintable() else "·" for c in str(text).replace("\n", " "))
+    return "".join(c if c.isprintable() or c in _JOINERS else "·" for c in str(text).replace("\n", " "))
 
 
 def cells(text: str) -> int:
