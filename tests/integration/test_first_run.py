@@ -128,6 +128,26 @@ def test_the_demo_takes_a_free_port_and_says_how_to_go_on_without_claude(home):
                 assert "--dangerously-load-development-channels server:channeld" in told
 
 
+def test_a_second_demo_says_where_the_first_one_is(home):
+    """And leaves its configuration and its port alone."""
+    with running_demo(home, "--port", "0"):
+        before = (home / "config.toml").read_text()
+        second = channeld(home, "demo")
+        assert second.returncode == 1
+        assert f"Error: channeld is running already in {home}" in second.stderr
+        assert f"Try: CHANNELD_HOME={home} channeld url web\n" in second.stderr
+        assert (home / "config.toml").read_text() == before
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_told_by_whatever_a_person_types(home):
+    """Linux takes 107 bytes, which a deep folder soon exceeds."""
+    for command in ("status", "start", "run", "demo"):
+        done = channeld(home / ("deep" * 30), command)
+        assert done.returncode != 0
+        assert "too long" in done.stderr
+        assert done.stderr.endswith("Try: Set CHANNELD_HOME or XDG_RUNTIME_DIR to a shorter path.\n"), command
+
+
 def test_the_demo_leaves_a_configuration_alone_that_a_person_wrote(home):
     """``CHANNELD_HOME`` may be somebody's real place."""
     written = "# mine\n[workers.web]\nport = 0\n"
