@@ -96,7 +96,8 @@ def search(words: tuple[str, ...], chat: str | None, limit: int, as_json: bool) 
 def retry(ref: str, as_json: bool) -> None:
     """Queue a message again.
 
-    One that was not sent, or one that Claude did not act on. A message that may have arrived the first time can arrive twice.
+    One that was not sent, or one that Claude did not act on. A message that may
+    have arrived the first time can arrive twice.
 
     Example: channeld messages retry 412
     """
