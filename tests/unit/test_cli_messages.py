@@ -78,7 +78,8 @@ def test_a_state_of_a_newer_daemon_is_shown_without_a_meaning():
 def test_the_page_shows_everything_and_the_whole_text():
     """Whatever the daemon tells of a message can be read there."""
     shown = page_of(
-        direction="in", state="answered", text="one\n\n  two  2\n\tif x:\n" + "long " * 60, delivery_id="d-77", reply_to="m-0",
+        direction="in", state="answered",
+        text="one\n\n  two  2\n\tif x:\n" + "long " * 60, delivery_id="d-77", reply_to="m-0",
         attempts=2, session="shop", reactions=["👍"], edited=True,
         attachments=[
             {"name": "plan.pdf", "path": "/inbox/x", "mime": "application/pdf", "size": 24_000},
