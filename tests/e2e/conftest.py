@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _tools_are_there() -> None:
     missing = [*missing_tools(), *([] if find_browser() else ["chromium"])]
     assert not missing, f"these tests need {', '.join(missing)}: run .ci/run, or install them"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where pictures for the docs go: the folder that CHANNELD_PICTURES names (``make pictures``), else nowhere."""
+    return Path(os.environ.get("CHANNELD_PICTURES") or tmp_path)
 
 
 @pytest.fixture
