@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ EXIT_NOT_RUNNING: Final = 3
 NOT_RUNNING: Final = ("channeld is not running: messages neither arrive nor leave.", "channeld start")
 """What is said then, and what to try."""
 _TIMEOUT_S: Final = 15.0
+_LONGEST_SOCKET_BYTES: Final = 107
+"""What Linux takes for the path of a Unix socket."""
 
 
 class NotRunning(Exception):
@@ -43,9 +46,19 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
     """
     import msgspec  # noqa: PLC0415 - takes longer to load than all of --help
 
-    from channeld.ipc.control import ControlReply, ControlRequest  # noqa: PLC0415
+    from channeld.ipc.control import MAX_REQUEST_BYTES, ControlReply, ControlRequest  # noqa: PLC0415
 
-    request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
+    try:
+        request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
+    except UnicodeEncodeError:  # the shell passes any bytes on
+        raise CommandFailed(
+            "not_text", "An argument is no UTF-8 text.", "Rename the file, or retype the text."
+        ) from None
+    if len(request) > MAX_REQUEST_BYTES:
+        limit = f"{MAX_REQUEST_BYTES // 1024} KiB"
+        raise CommandFailed(
+            "too_long", f"That is more than the {limit} that can be said at once.", "Send it as a file."
+        )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
@@ -62,9 +75,10 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
             "See `channeld logs`; then: channeld restart",
         ) from None
     except OSError as error:
-        raise CommandFailed(
-            "socket", f"The daemon cannot be asked: {error}.", f"Look at {paths.control_socket}."
-        ) from None
+        hint = f"Look at {paths.control_socket}."
+        if len(os.fsencode(paths.control_socket)) > _LONGEST_SOCKET_BYTES:
+            hint = "Set CHANNELD_HOME or XDG_RUNTIME_DIR to a shorter path."
+        raise CommandFailed("socket", f"The daemon cannot be asked: {error}.", hint) from None
     if not line:
         raise NotRunning
     try:
@@ -74,6 +88,15 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
     if reply.error is not None:
         raise CommandFailed(reply.error.code, reply.error.message, reply.error.hint)
     return reply.data
+
+
+def is_running(paths: Paths) -> bool:
+    """Tell whether a daemon answers there."""
+    try:
+        ask(paths, "status")
+    except (NotRunning, CommandFailed):
+        return False
+    return True
 
 
 def fail(message: str, hint: str = "", status: int = EXIT_FAILED) -> NoReturn:

@@ -10,7 +10,7 @@ import click
 
 from channeld import __version__
 from channeld.cli import suggest
-from channeld.cli.client import CommandFailed, NotRunning, ask, ask_or_fail, fail
+from channeld.cli.client import ask_or_fail, fail, is_running
 from channeld.cli.options import page_width, print_lines
 from channeld.cli.shim_host import Places
 from channeld.cli.shim_start import clean_environment, spawn_detached, start_command
@@ -40,7 +40,7 @@ def start() -> None:
     Example: channeld start
     """
     paths = find_paths()
-    if _is_running(paths):
+    if is_running(paths):
         click.echo("channeld is running already.")
         return
     _start(paths)
@@ -77,7 +77,7 @@ def restart(worker: str | None) -> None:
         load(paths.config_file)  # before the running daemon, which has a good one, is stopped
     except ConfigError as error:
         fail(str(error), f"{error.hint} Nothing was stopped.")
-    if _is_running(paths):
+    if is_running(paths):
         _stop(paths, again=True)
     _start(paths)
     _tell_how_it_is("channeld has restarted", paths)
@@ -101,14 +101,6 @@ def _tell_how_it_is(what: str, paths: Paths) -> None:
         print_lines(["", *issue_lines(issue, time.time(), page_width())])
 
 
-def _is_running(paths: Paths) -> bool:
-    try:
-        ask(paths, "status")
-    except (NotRunning, CommandFailed):
-        return False
-    return True
-
-
 def _start(paths: Paths) -> None:
     """Start a detached daemon and wait until it answers."""
     places = Places(os.environ, os.getcwd(), __version__)
@@ -119,7 +111,7 @@ def _start(paths: Paths) -> None:
     end = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < end:
         time.sleep(_LOOK_EVERY_S)
-        if _is_running(paths):
+        if is_running(paths):
             return
         if os.path.getsize(error_log) > before:  # it has said why it ends
             with open(error_log, encoding="utf-8", errors="replace") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 
 import click
 
-from channeld.cli.client import fail, read_token
+from channeld.cli.client import fail, is_running, read_token
 from channeld.paths import Paths, find_paths
 
 _MARK: Final = "# Written by channeld demo."
@@ -34,6 +35,11 @@ def demo(port: int | None) -> None:
     home = _demo_home()
     environment = {**os.environ, "CHANNELD_HOME": str(home)}
     paths = find_paths(environment)
+    if is_running(paths):
+        fail(
+            f"channeld is running already in {home}, perhaps a demo in another terminal.",
+            f"CHANNELD_HOME={shlex.quote(str(home))} channeld url web",
+        )
     _configure(paths, port)
     try:
         asyncio.run(run_demo(paths, environment, lambda address: _welcome(paths, address, home)))

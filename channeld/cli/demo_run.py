@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -71,6 +72,9 @@ async def _wait_for_web(paths: Paths, ended: asyncio.Task[int]) -> str | None:
             if worker["state"] in {"blocked", "failed"}:
                 fail(f"The web chat cannot start: {worker['detail'].rstrip('.')}.", "channeld demo --port 0")
         if asyncio.get_running_loop().time() > end:
-            fail("The web chat did not come up in time.", f"CHANNELD_HOME={paths.config} channeld logs --all")
+            fail(
+                "The web chat did not come up in time.",
+                f"CHANNELD_HOME={shlex.quote(str(paths.config))} channeld logs --all",
+            )
         await asyncio.sleep(_POLL_S)
     return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any, NoReturn
 
 import click
 
 from channeld import __version__
+from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
 from channeld.cli.demo import demo
@@ -18,7 +20,25 @@ from channeld.cli.status import sessions, status
 from channeld.cli.url import url
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Outermost(click.Group):
+    """The whole command line: wrong usage is told like every other mistake."""
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run it and end the process, with 2 after wrong usage."""
+        try:
+            status = super().main(*args, **{**options, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:  # a group alone: its help is what helps
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            fail(error.format_message(), f"{context.command_path if context else 'channeld'} --help", error.exit_code)
+        except click.Abort:
+            sys.exit(EXIT_FAILED)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(cls=_Outermost, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="channeld")
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from channeld.cli import suggest
 from channeld.cli.client import ask_or_fail
@@ -17,17 +18,20 @@ _ref = click.argument("ref", shell_complete=suggest.messages)
 
 
 class _ListByDefault(click.Group):
-    """A group in which anything that is no subcommand belongs to ``list``."""
+    """A group that lists when it is given nothing, a chat or an option in place of a subcommand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put ``list`` before arguments that name no subcommand."""
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+        """Put ``list`` before such arguments; another word is taken for a mistyped subcommand."""
+        first = args[0] if args else ""
+        short = first.startswith("-") and first not in ctx.help_option_names
+        # While the shell completes, nothing may still become a subcommand.
+        if short or ":" in first or not (args or ctx.resilient_parsing):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Suggest subcommands, and chats for the short form of ``list``."""
-        return [*super().shell_complete(ctx, incomplete), *suggest.chats(ctx, self.params[0], incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *suggest.chats(ctx, self, incomplete)]
 
 
 @click.group(cls=_ListByDefault)

@@ -33,11 +33,13 @@ def send(chat: str, text: str, files: tuple[str, ...], plain: bool, as_json: boo
     if as_json:
         print_json(data)
         sys.exit(EXIT_FAILED if data["failed"] else 0)
+    from channeld.cli.render.messages import sent_text  # noqa: PLC0415 - of no use to --help and --json
+
     refs = [str(message["seq"]) for message in data["messages"]]
     look = f"channeld messages show {refs[0]}" if refs else "channeld status"
     if data["failed"]:
-        fail(data["text"], look)
-    click.echo(data["text"] if data["done"] else f"{data['text']}\nSee: {look}")
+        fail(sent_text(data), look)
+    click.echo(sent_text(data) if data["done"] else f"{sent_text(data)}\nSee: {look}")
 
 
 def _read_stdin() -> str:

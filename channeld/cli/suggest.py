@@ -28,7 +28,7 @@ def logs(context: click.Context, parameter: click.Parameter, incomplete: str) ->
     return _matching([CompletionItem(file.stem) for file in sorted(folder.glob("*.log"))], incomplete)
 
 
-def chats(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def chats(context: click.Context, asker: click.Parameter | click.Command, incomplete: str) -> list[CompletionItem]:
     """Suggest chats that have messages."""
     found = _ask("messages", limit=_LATEST).get("messages", [])
     return _matching([CompletionItem(chat) for chat in dict.fromkeys(m["chat"] for m in reversed(found))], incomplete)

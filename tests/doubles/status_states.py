@@ -51,7 +51,6 @@ def issue(code: str, text: str, why: str, hint: str, subject: str, lasts_s: floa
     return told | {"since": NOW - lasts_s, "hides": []} | parts
 
 
-PORT_IN_USE = "its configuration cannot be used: Port 8787 of 127.0.0.1 is in use by another program."
 KEEPS_ENDING = "exited with status 1"
 UNREAD = "Messages are kept, and nobody reads them."
 
@@ -98,13 +97,20 @@ STATES: dict[str, dict[str, Any]] = {
     "worker-blocked-port-in-use": status(
         health=[
             issue(
-                "worker_blocked", f"The worker web has stopped: {PORT_IN_USE}",
+                "worker_blocked",
+                "The worker web has stopped: its configuration cannot be used. "
+                "Port 8787 of 127.0.0.1 is in use by another program.",
                 "Its chats are cut off until somebody mends it.",
-                "Stop that program, or set another [workers.web] port in config.toml; then: channeld restart web",
+                "Set another [workers.web] port in config.toml, or 0 for any free one. Then `channeld restart web`.",
                 "web", 180,
             )
         ],
-        workers=[worker(state="blocked", detail=PORT_IN_USE, account=None, pid=None, since=NOW - 180)],
+        workers=[
+            worker(
+                state="blocked", detail="its configuration cannot be used", account=None, pid=None,
+                since=NOW - 180, last_end="its configuration cannot be used",
+            )
+        ],
     ),
     "worker-keeps-ending": status(
         health=[
@@ -147,9 +153,10 @@ STATES: dict[str, dict[str, Any]] = {
     "disk-full": status(
         health=[
             issue(
-                "disk_full", "The disk of the mailbox is full.",
+                "disk_full",
+                "The disk of /home/ada/.local/state/channeld/channeld.db is full: nothing new is accepted.",
                 "New messages are refused, and senders are told to try again; what was accepted is safe.",
-                "Free some space on the disk of /home/ada/.local/state/channeld; channeld goes on by itself.", "store",
+                "Free some space; channeld goes on by itself.", "store",
                 300, hides=["messages_waiting", "no_session"],
             )
         ],

@@ -38,7 +38,7 @@ def test_lines_fit_the_terminal_except_for_commands(name, width):
     """A command that is longer than a phone is wide is left whole, so that it can be copied."""
     lines = not_running_lines(*NOT_RUNNING, width) if name not in STATES else status_lines(STATES[name], NOW, width)
     for line in map(click.unstyle, lines):
-        assert cells(line) <= width or re.search(r"claude --|channeld |http", line), line
+        assert cells(line) <= width or len(line.split()) == 1 or re.search(r"claude --|channeld |http", line), line
         assert line == line.rstrip()
 
 

@@ -10,13 +10,16 @@ import click
 
 _WORD: Final = re.compile(r"(?<=: )(?:claude|channeld) .+$|(?:`[^`]*`|\S)+")
 """A word, or a command to be copied, which is never broken: in backticks, or after a colon to the end."""
-_COMMAND: Final = re.compile(r"`[^`]+`")
+_COMMAND: Final = re.compile(r"`[^`]+`|^ *(?:claude|channeld) .+$|(?<=: )(?:claude|channeld) .+$")
+"""The same on a line that is wrapped already."""
 _DEEP: Final = 4
+_JOINERS: Final = "\u200c\u200d"
+"""Without width and harmless; many scripts and emoji need them."""
 
 
 def plain(text: object) -> str:
     """Return text on one line that cannot move the cursor or recolour the terminal: senders wrote some of it."""
-    return "".join(c if c.isprintable() else "·" for c in str(text).replace("\n", " "))
+    return "".join(c if c.isprintable() or c in _JOINERS else "·" for c in str(text).replace("\n", " "))
 
 
 def cells(text: str) -> int:
@@ -74,7 +77,7 @@ def advice(hint: str, width: int, indent: int = 0) -> list[str]:
     if not hint:
         return []
     told = plain(hint)
-    alone = _COMMAND.fullmatch(told)
+    alone = re.fullmatch(r"`[^`]+`", told)
     lines = wrap(told[1:-1] if alone else told, width, " " * indent + "Try: ")
     if alone:
         return [click.style(line, bold=True) for line in lines]

@@ -46,7 +46,11 @@ def entry_lines(entry: Entry) -> list[str]:
         return [click.style(f"    {plain(entry.raw)}", dim=True)]
     # A worker's own log need not name it in every line.
     hidden = _TOLD_APART | ({"worker"} if entry.source != "channeld" else set())
-    facts = "  ".join(f"{plain(key)}={_fact(value)}" for key, value in entry.fields.items() if key not in hidden)
+    facts = "  ".join(
+        f"{plain(key)}={_fact(value)}"
+        for key, value in entry.fields.items()
+        if key not in hidden and value not in ("", None)
+    )
     when = datetime.fromtimestamp(entry.at).astimezone().strftime("%m-%d %H:%M:%S") if entry.at is not None else "?"
     level = plain(entry.fields.get("level", ""))
     event = plain(entry.fields.get("event", "")).replace("_", " ")

@@ -141,6 +141,17 @@ def message_page(message: dict[str, Any], now: float, width: int) -> list[str]:
     return lines
 
 
+def sent_text(data: dict[str, Any]) -> str:
+    """Return in one sentence what became of a message that a person sent: what Claude would be told is not for them."""
+    states = {message["state"] for message in data["messages"]}
+    errors = "; ".join(plain(message["error"]) for message in data["messages"] if message.get("error"))
+    if "uncertain" in states:
+        return f"It may or may not have been sent: {errors}. Look into the chat before you send it again."
+    if data["failed"]:
+        return f"It was not sent: {errors}." if errors else plain(data["text"])
+    return plain(data["text"]) if data["done"] else "It is on disk and goes out as soon as the platform takes it."
+
+
 def _place(message: dict[str, Any]) -> _Place:
     return _PLACES.get((message["direction"], message["state"]), _Place("This channeld does not know that state."))
 

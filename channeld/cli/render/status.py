@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import click
 
-from channeld.cli.render.layout import advice, age, cells, count, pad, plain, wrap
+from channeld.cli.render.layout import advice, age, cells, count, plain, wrap
+from channeld.core.listening import ATTACH
 
+_JUST_NOW_S: Final = 5.0
 _MOST_LABEL: Final = 18
 _DETAIL: Final = 4
 """Blanks before what is said below a row: few, for the sake of narrow terminals."""
@@ -29,7 +31,6 @@ _HIDDEN_WORDS: Final = {
     "no_session": "no session is attached",
     "session_deaf": "no session listens",
 }
-_ATTACH: Final = "claude --dangerously-load-development-channels server:channeld"
 
 
 def status_lines(status: dict[str, Any], now: float, width: int) -> list[str]:
@@ -68,7 +69,7 @@ def issue_lines(issue: dict[str, Any], now: float, width: int) -> list[str]:
     """Return an issue: what is wrong, why it matters, since when, what it explains, and what to do."""
     mark, colour = ("✗", "red") if issue["severity"] == "error" else ("!", "yellow")
     # A daemon that runs on after an upgrade does not tell the fields that were added.
-    since = f"For {age(now - issue['since'])} now." if "since" in issue else ""
+    since = _since(now - issue["since"]) if "since" in issue else ""
     if hides := issue.get("hides"):
         hidden = (_HIDDEN_WORDS.get(code, plain(code).replace("_", " ")) for code in hides)
         since += f" This is also why {' and '.join(hidden)}."
@@ -77,6 +78,10 @@ def issue_lines(issue: dict[str, Any], now: float, width: int) -> list[str]:
         *(line for text in (issue.get("why"), since) if text for line in wrap(plain(text), width, "  ")),
         *advice(issue["hint"], width, 2),
     ]
+
+
+def _since(lasts_s: float) -> str:
+    return f"For {age(lasts_s)} now." if lasts_s >= _JUST_NOW_S else "Just now."
 
 
 def _health_lines(health: list[dict[str, Any]], now: float, width: int) -> list[str]:
@@ -122,9 +127,9 @@ def _session_section(sessions: list[dict[str, Any]], told: str, now: float, widt
             lines += advice(session["mend"], width, _DETAIL)
     if sessions:
         return lines
-    if _ATTACH in told:
+    if ATTACH in told:
         return [*lines, "  none attached, see above"]
-    return [*lines, *wrap("none attached. In a project with channeld in its .mcp.json:", width, "  "), f"  {_ATTACH}"]
+    return [*lines, *wrap("none attached. In a project with channeld in its .mcp.json:", width, "  "), f"  {ATTACH}"]
 
 
 def _activity(session: dict[str, Any], now: float) -> tuple[str, str]:
@@ -133,7 +138,7 @@ def _activity(session: dict[str, Any], now: float) -> tuple[str, str]:
         return "connecting", "yellow"
     if session["listening"] != "yes":
         known = "not listening" if session["listening"] == "no" else "not known to listen"
-        return f"{known}: it is given no messages", "red"
+        return f"{known}: it is given no messages", "yellow"
     if "activity" not in session:  # as above
         return "listening", "green"
     if session["activity"] != "working":
@@ -175,10 +180,11 @@ def _row(label: str, text: str, width: int, label_width: int, colour: str) -> li
     """Return a label and what is said of it, in the colour of that."""
     name = plain(label)
     if cells(name) > label_width:
-        return [f"  {name}", *_coloured(wrap(text, width, " " * _DETAIL), colour)]
-    head = f"  {pad(name, label_width)}  "
-    first, *rest = wrap(text, width, " " * cells(head))
-    return [head + "".join(_coloured([first[cells(head) :]], colour)), *_coloured(rest, colour)]
+        return [f"  {_heading(name)}", *_coloured(wrap(text, width, " " * _DETAIL), colour)]
+    hang = label_width + 4
+    first, *rest = wrap(text, width, " " * hang)
+    blanks = " " * (label_width - cells(name))
+    return [f"  {_heading(name)}{blanks}  {''.join(_coloured([first[hang:]], colour))}", *_coloured(rest, colour)]
 
 
 def _coloured(lines: list[str], colour: str) -> list[str]:
