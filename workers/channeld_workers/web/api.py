@@ -26,12 +26,14 @@ from channeld_workers.web.hub import Hub
 ANSWER_WITHIN_S: Final = 30.0
 """How long the daemon may take; after that nobody knows whether it is on disk."""
 SENDER: Final = ("owner", "you")  # id and name: the holder of the token
+_MODULES: Final = (
+    "api app banner chosen composer dom events files menu message outbox prompts prose scroll timeline".split()
+)
 _STATIC: Final = {
     "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/draw.js": ("draw.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _MODULES},
 }
 _AWAY: Final = Refusal(
     503, "channeld does not answer.", "Repeat it with the same Idempotency-Key: that cannot double a message."
