@@ -27,7 +27,7 @@ ANSWER_WITHIN_S: Final = 30.0
 """How long the daemon may take; after that nobody knows whether it is on disk."""
 SENDER: Final = ("owner", "you")  # id and name: the holder of the token
 _MODULES: Final = (
-    "api app banner chosen composer dom events files menu message outbox prompts prose scroll timeline".split()
+    "api app banner chosen composer dom events files menu message outbox prompts prose scroll tabs timeline".split()
 )
 _STATIC: Final = {
     "/": ("index.html", "text/html"),

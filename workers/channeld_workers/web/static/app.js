@@ -4,10 +4,10 @@ import { takeToken } from "/api.js";
 import { showLink, showPresence } from "/banner.js";
 import { edit, reply } from "/composer.js";
 import { $, complain, copyButton } from "/dom.js";
-import { follow } from "/events.js";
 import { openMenu, react } from "/menu.js";
 import { restore, settle } from "/outbox.js";
 import { refetchPrompts, showPrompt } from "/prompts.js";
+import { shareEvents } from "/tabs.js";
 import { goTo, hear, of, refetch } from "/timeline.js";
 
 const actions = {
@@ -69,5 +69,5 @@ if (takeToken()) {
   addEventListener("locked", () => lock(true), { once: true });
   if (matchMedia("(hover: hover)").matches) $("text").focus(); // on a phone it would call the keyboard
   restore();
-  follow(events);
+  shareEvents(events);
 } else lock(false);

@@ -13,7 +13,7 @@ const TICKS = { // state → picture, mood, meaning
   answered: ["ticks", "good", "Answered: Claude has answered"],
   dropped: ["cross", "bad", "Dropped: taken out of the queue by hand"],
   sending: ["clock", "", "On its way to you"],
-  sent: ["tick", "good", "Sent by Claude"],
+  sent: ["tick", "", "Sent: Claude has answered here"],
   failed: ["cross", "bad", "Failed: it could not be sent"],
   uncertain: ["question", "bad", "Uncertain: it may have been sent; nobody can tell"],
 };

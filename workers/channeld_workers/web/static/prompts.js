@@ -62,8 +62,9 @@ function draw(data) {
 function controls(data) {
   const problem = make("p", "problem");
   problem.setAttribute("role", "alert");
+  const first = data.options.find((option) => YES.test(option));
   const choices = make("div", "choices", ...data.options.map((option) =>
-    button(YES.test(option) ? "primary" : NO.test(option) ? "no" : "", () => answer(option), option)));
+    button(option === first ? "primary" : NO.test(option) ? "no" : "", () => answer(option), option)));
   const form = make("form", "own"), field = make("input");
   field.setAttribute("aria-label", `Your answer to: ${data.title}`);
   field.placeholder = data.kind === "pairing" ? "Type the code" : "Type another answer";
