@@ -42,6 +42,9 @@ class Look(NamedTuple):
     width: int
     scheme: str
 
+    def __str__(self) -> str:
+        return f"{self.width}-{self.scheme}"
+
     @property
     def touch(self) -> bool:
         """Whether it is a phone's."""
@@ -50,7 +53,7 @@ class Look(NamedTuple):
 
 LOOKS = [Look(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
 WIDE = Look(1280, "light")
-every_look = pytest.mark.parametrize("look", LOOKS, ids=[f"{look.width}-{look.scheme}" for look in LOOKS])
+every_look = pytest.mark.parametrize("look", LOOKS, ids=map(str, LOOKS))
 
 
 @contextlib.asynccontextmanager
@@ -75,7 +78,7 @@ async def window(browser: Browser, look: Look = WIDE, **more: Any) -> AsyncItera
         yield context
     finally:
         await context.close()
-    assert complaints == []
+    assert not complaints, "; ".join(complaints)
 
 
 async def visit(context: BrowserContext, url: str) -> Page:
@@ -125,12 +128,12 @@ async def inspect(page: Page) -> None:
         f"{flaw['id']}: {flaw['help']}: {[node['target'] for node in flaw['nodes']]}"
         for flaw in found.response["violations"]
     ]
-    assert flaws == []
+    assert not flaws, "; ".join(flaws)
     wide = await page.evaluate(
         "['documentElement', 'body'].map(name => document[name]).concat([...document.querySelectorAll('main')])"
         ".filter(node => node.scrollWidth > node.clientWidth).map(node => node.localName)"
     )
-    assert wide == [], f"{wide} scroll sideways"
+    assert not wide, f"{wide} scroll sideways"
 
 
 async def too_small(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from tests.e2e.page import Home, Look, chat_page, every_look, inspect, message, 
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CODE = "async def fetch(url):\n    return await get(url, attempts=8, longest_wait_in_seconds=30, with_some_jitter=True)\n"
+CODE = "async def fetch(url):\n    return await get(url, attempts=8, longest_wait_s=30, jitter=True)\n"
 ANSWER = f"""## Found it
 
 The loop has **no bound**. See [the manual](https://example.org/manual), not <script>window.broken = 1</script>.
@@ -48,13 +48,13 @@ async def test_an_answer_in_markdown_is_laid_out_and_its_code_is_copied(browser:
         code = answer.get_by_role("group", name="Code in python")
         assert await code.evaluate(SCROLLS) is look.touch
         await inspect(page)
-        copy = answer.get_by_role("button", name="Copy")
+        copy = answer.get_by_role("button", name="Copy", exact=True)
         await copy.click()
         await expect(answer.get_by_role("button", name="Copied")).to_be_visible()
         await expect(page.locator("#says")).to_have_text("Copied")
         assert await page.evaluate("navigator.clipboard.readText()") == CODE
         await expect(copy).to_be_visible()
-        await page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
+        await page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')); }")
         await copy.click()
         await expect(page.locator("#says")).to_contain_text("Cop")
         assert (await selected(page)).strip() == CODE.strip()
