@@ -43,7 +43,8 @@ def present(event: StoredEvent, platform: str) -> dict[str, object]:
     cleaned = clean_meta(meta)
     if inbound.reply_to_text:
         cleaned |= clean_meta({"reply_to_text": inbound.reply_to_text}, QUOTE_LIMIT)
-    return {"content": defuse(inbound.text), "meta": cleaned}
+    taken_back = inbound.kind == "reaction" and not inbound.text
+    return {"content": "(the reaction was taken back)" if taken_back else defuse(inbound.text), "meta": cleaned}
 
 
 def unpresentable(event: StoredEvent, platform: str) -> dict[str, object]:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 SERVER_NAME: Final = "channeld"
 _FLAGS: Final = ("--channels", "--dangerously-load-development-channels")
-_ATTACH: Final = "claude --dangerously-load-development-channels server:channeld"
+ATTACH: Final = "claude --dangerously-load-development-channels server:channeld"
+"""What starts a session that listens."""
 
 
 class Listening(StrEnum):
@@ -102,6 +103,6 @@ def judge(told: str, claude_argv: Sequence[str] | None, *, readable: bool = True
         return Verdict(
             Listening.NO,
             f"Claude Code was started with channels, but not with channeld ({', '.join(channels)[:120]})",
-            f"Restart it with: {_ATTACH}",
+            f"Restart it with: {ATTACH}",
         )
-    return Verdict(Listening.NO, "Claude Code was started without the channel flag", f"Restart it with: {_ATTACH}")
+    return Verdict(Listening.NO, "Claude Code was started without the channel flag", f"Restart it with: {ATTACH}")

@@ -44,7 +44,8 @@ class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
     buttons: bool = False
     idempotent: bool = False  # a repeated send with the same id cannot double a message
     receipts: bool = False  # wants ``Receipt`` for every state change of its chats' messages
-    presence: bool = False  # wants ``Presence``
+    presence: bool = False  # wants ``Presence`` and ``Typing``
+    prompts: bool = False  # can show a ``Prompt`` and send the answer back
 
 
 class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -62,9 +63,20 @@ class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     attachments: list[Attachment] = []
     edited: bool = False
     reactions: list[str] = []
+    reactors: list[str] = []  # who reacted, one a reaction: the sender's id, empty for Claude
+    format: str = "plain"  # markdown | plain; what a sender wrote is plain
     error: str | None = None
     delivery_id: str | None = None  # of an inbound message: as in Claude's tag and in the log
     pushes: int = 0  # how often it was pushed to a session; from the second time on it is marked as redelivered
+
+
+class MessageDetail(HistoryItem, omit_defaults=True, kw_only=True):
+    """One message with everything that tells where it is."""
+
+    worker: str
+    changed_at: float  # unix time, seconds: of its last change of state or text
+    attempts: int = 0  # pushes to a session, or sends by the worker
+    session: str | None = None  # whom it was given to, or who wrote it
 
 
 class StoredEvent(msgspec.Struct, kw_only=True):
@@ -102,6 +114,7 @@ class PartDetail(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What a part carries besides its text."""
 
     format: str = "markdown"
+    author: str = ""  # who wrote it at the terminal; empty: Claude
     reply_to: str | None = None
     files: list[Attachment] = []
     buttons: list[str] = []

@@ -1,56 +1,53 @@
-"""What is wrong now: a registry of issues, each with a code, a severity and what to do about it."""
+"""The issues that the running daemon's parts have reported and not taken back."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+import time
 
 import structlog
+
+from channeld.core.errors import ChanneldError
+from channeld.core.health import STORE, Report
 
 log = structlog.get_logger()
 
 
-class Severity(StrEnum):
-    """How bad an issue is."""
-
-    ERROR = "error"  # messages do not flow
-    WARNING = "warning"  # they will stop flowing, or flow in part
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """Something that is wrong, in words for a person."""
-
-    code: str
-    severity: Severity
-    text: str
-    hint: str
-
-
 class Health:
-    """The issues of the running daemon, by code and subject."""
+    """Reported issues, by code and subject."""
 
     def __init__(self) -> None:
-        self._issues: dict[tuple[str, str], Issue] = {}
+        self._reports: dict[tuple[str, str], Report] = {}
 
-    def report(self, issue: Issue, subject: str = "") -> None:
+    def report(self, code: str, text: str, hint: str, subject: str) -> None:
         """Set an issue; it is logged when it is new or has changed."""
-        if self._issues.get((issue.code, subject)) != issue:
-            self._issues[(issue.code, subject)] = issue
-            log.warning("health_issue", code=issue.code, subject=subject, text=issue.text, hint=issue.hint)
+        known = self._reports.get((code, subject))
+        report = Report(code, text, hint, known.since if known else time.time(), subject)
+        if report != known:
+            self._reports[(code, subject)] = report
+            log.warning("health_issue", code=code, subject=subject, text=text, hint=hint)
 
-    def clear(self, code: str, subject: str = "") -> None:
+    def report_store(self, trouble: ChanneldError) -> None:
+        """Set what the mailbox has said of itself, in place of what it said before."""
+        for code, subject in list(self._reports):
+            if subject == STORE and code != trouble.code:
+                self.clear(code, subject)
+        self.report(trouble.code, str(trouble), trouble.hint, STORE)
+
+    def clear(self, code: str, subject: str) -> None:
         """Take an issue back."""
-        if self._issues.pop((code, subject), None) is not None:
+        if self._reports.pop((code, subject), None) is not None:
             log.info("health_issue_over", code=code, subject=subject)
 
     def clear_subject(self, subject: str) -> None:
         """Take back every issue of a subject."""
-        for code, owner in list(self._issues):
+        for code, owner in list(self._reports):
             if owner == subject:
-                self.clear(code, subject)
+                self.clear(code, owner)
 
-    def issues(self) -> list[dict[str, str]]:
-        """Return the issues, errors first, as plain data."""
-        ordered = sorted(self._issues.items(), key=lambda item: (item[1].severity is not Severity.ERROR, item[0]))
-        return [{**asdict(issue), "subject": subject} for (_, subject), issue in ordered]
+    def concerns(self, subject: str) -> bool:
+        """Tell whether anything is reported of a subject."""
+        return any(owner == subject for _, owner in self._reports)
+
+    def reports(self) -> list[Report]:
+        """Return everything that was reported."""
+        return list(self._reports.values())

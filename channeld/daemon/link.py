@@ -27,6 +27,9 @@ class Hub(Protocol):
     async def asked(self, link: WorkerLink, question: m.AskHistory) -> None:
         """Answer a question about a chat's history."""
 
+    async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
+        """Take somebody's answer to a prompt, and say whether it counts."""
+
     async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
         """Record the outcome of a send."""
 
@@ -114,6 +117,8 @@ class WorkerLink:
                     self._start(self._hub.settled(self, frame))
                 case m.AskHistory():
                     self._start(self._hub.asked(self, frame))
+                case m.AnswerPrompt():
+                    self._start(self._hub.answered_prompt(self, frame))
                 case m.Drained():
                     self.drained.set()
                 case m.Fault():

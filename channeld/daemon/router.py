@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 
 import structlog
 
 from channeld.core import routing
-from channeld.core.delivery import PartState
+from channeld.core.activity import PATIENCE_S, busy_text
+from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
+from channeld.core.health import STORE, Report
 from channeld.core.ids import is_chat_of
-from channeld.core.listening import Listening
-from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
+from channeld.core.model import Inbound, Lease, StoredPart
+from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
-from channeld.daemon.health import Health, Issue, Severity
+from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
+from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
 from channeld.daemon.session import Session
 from channeld.faultpoint import reach
@@ -27,6 +29,7 @@ from channeld.store.timeline import Timeline
 
 log = structlog.get_logger()
 _STORE_RETRY_S = 1.0
+_KEPT = "What you write is kept and delivered when one does."
 
 
 class Router:
@@ -37,7 +40,11 @@ class Router:
     ) -> None:
         self._mailbox, self._timeline, self._health = mailbox, timeline, health
         self._default = default_session
-        self.outbound = Outbound(outbox, self._parts_changed, self._report_late_failure)
+        self._alone_since = time.time()
+        """Until when somebody listened."""
+        self._look_again: asyncio.TimerHandle | None = None
+        self.notices = Notices(timeline)
+        self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
         self.workers: dict[str, WorkerLink] = {}
         self.capabilities: dict[str, m.Capabilities] = {}
@@ -62,6 +69,8 @@ class Router:
         attachment = await self._mailbox.attach(
             session.instance, session.name, session.pid, session.pid_start, written, time.time()
         )
+        for chat, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
+            session.activity.began(chat, "message", since)
         if session.is_closed:
             return
         session.lease = attachment.lease
@@ -71,7 +80,7 @@ class Router:
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
             to_ping=len(attachment.to_ping), to_repush=[e.delivery_id for e in attachment.to_repush],
         )  # fmt: skip
-        self._presence_changed()
+        self.look_around()
         self.wake()
 
     def session_detached(self, session: Session) -> None:
@@ -79,7 +88,7 @@ class Router:
         if self.sessions.get(session.instance) is session:
             del self.sessions[session.instance]
             log.info("session_detached", session=session.name, instance=session.instance)
-            self._presence_changed()
+            self.look_around()
             self.wake()
 
     async def session_ended(self, instance: str) -> None:
@@ -92,18 +101,30 @@ class Router:
                 await asyncio.sleep(_STORE_RETRY_S)
         log.info("session_ended", instance=instance, given_back=[event.delivery_id for event in events])
         self.wake()
-        await self._events_changed(events)
+        await self.notices.events_changed(events)
 
     async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
         """A ping came back: the client has read these."""
-        events = await self._mailbox.confirm(lease, seqs, time.time())
+        now = time.time()
+        events = await self._mailbox.confirm(lease, seqs, now)
         reach("router.confirmed")
+        for event in events:
+            if event.state == EventState.DELIVERED:
+                session.activity.began(event.inbound.chat, event.inbound.kind, now)
+        self.look_around()
         self.wake()
-        await self._events_changed(events)
+        await self.notices.events_changed(events)
 
     async def answered(self, session: Session, chat: str) -> None:
         """Claude replied to a chat."""
-        await self._events_changed(await self._mailbox.answer(session.instance, chat, time.time()))
+        session.activity.answered(chat)
+        self.look_around()
+        await self.notices.events_changed(await self._mailbox.answer(session.instance, chat, time.time()))
+
+    def heard_of(self, session: Session) -> None:
+        """A session calls a tool: it is still at work."""
+        session.activity.sign(time.time())
+        self.look_around()
 
     # -- events
 
@@ -113,6 +134,7 @@ class Router:
 
     async def run(self) -> None:
         """Push what waits whenever something has changed. An essential task: its end is the daemon's."""
+        self.look_around()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -132,7 +154,7 @@ class Router:
                 reach("router.claimed")
                 session.push(events)
                 self.wake()
-                await self._events_changed(events)
+                await self.notices.events_changed(events)
 
     async def offered(self, link: WorkerLink, offers: list[m.Offer]) -> None:
         """Accept events of a worker and, where a listening session is free, claim them in the same transaction."""
@@ -156,7 +178,7 @@ class Router:
                 link.name, [offer.event for offer in fine], lease if room else None, room, time.time()
             )
         except StoreUnavailable as trouble:
-            self._health.report(Issue(trouble.code, Severity.ERROR, str(trouble), trouble.hint), "store")
+            self._health.report_store(trouble)
             text = f"{trouble} {trouble.hint}"
             link.send(*(m.Refused(ref=offer.ref, code=trouble.code, text=text, retry=True) for offer in fine))
             self.wake()
@@ -164,7 +186,7 @@ class Router:
         finally:
             if session is not None:
                 session.reserved -= room
-        self._health.clear_subject("store")
+        self._health.clear_subject(STORE)
         claimed = [result.event for result in results if result.claimed and result.event is not None]
         if session is not None and claimed:
             session.push(claimed)
@@ -178,7 +200,7 @@ class Router:
         fresh = [result.event for result in results if result.event is not None]
         if len(claimed) < max(room, len(fresh)):
             self.wake()  # something waits, or the places that were kept for these are free again
-        await self._events_changed(fresh)
+        await self.notices.events_changed(fresh)
 
     async def accept_own(self, event: Inbound, worker: str) -> None:
         """Put an event of channeld's own into the mailbox, for Claude to read."""
@@ -191,13 +213,14 @@ class Router:
         """Begin to give a worker what waits for it."""
         self.workers[link.name] = link
         self.capabilities[link.name] = link.capabilities
-        link.send(self._presence())
+        self.notices.worker_ready(link)
         await self.outbound.worker_ready(link)
 
     async def worker_gone(self, link: WorkerLink) -> None:
         """Settle what it was doing."""
         if self.workers.get(link.name) is link:
             del self.workers[link.name]
+        self.notices.worker_gone(link)
         await self.outbound.worker_gone(link)
 
     async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
@@ -223,68 +246,49 @@ class Router:
         kept = m.fit(items, newest=question.after is None)
         link.send(m.History(ref=question.ref, items=kept, more=more or len(kept) < len(items)))
 
+    async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
+        """Take the answer to a prompt: none is open, since nothing asks yet."""
+        link.send(m.Refused(ref=answer.ref, code="unknown_prompt", text="No prompt with this id is open."))
+
     # -- telling people
 
-    def _presence(self) -> m.Presence:
-        if self.target() is not None:
-            return m.Presence(listening=True, text="")
-        deaf = [s for s in self.sessions.values() if s.verdict.listening is not Listening.YES]
-        if len(deaf) < len(self.sessions):
-            text = f"Chats wait for a session named {self._default}, and none of that name listens. "
-            text += "Start one with that name, or change [sessions] default."
-        elif deaf:
-            latest = deaf[-1]
-            text = f"The session {latest.name} does not listen: {latest.verdict.reason}. {latest.verdict.mend}"
+    def seats(self) -> list[Seat]:
+        """Return the attached sessions, in the order in which they came."""
+        return [session.seat for session in self.sessions.values()]
+
+    def nobody_listens(self) -> Report | None:
+        """Say why chats have no session to go to; None while they have one."""
+        return None if self.target() is not None else nobody_listens(self.seats(), self._default, self._alone_since)
+
+    def look_around(self) -> None:
+        """Tell people who listens and what is worked on, now and when that changes by the passing of time."""
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
+        now = time.time()
+        work = [each for session in self.sessions.values() for each in session.activity.work(now)]
+        trouble = self.nobody_listens()
+        if trouble is None:
+            self._alone_since = now
+            presence = m.Presence(listening=True, text=busy_text(work, now))
         else:
-            text = "No Claude Code session is attached. Messages are kept and delivered when one is."
-        return m.Presence(listening=False, text=text)
+            presence = m.Presence(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
+        self.notices.sessions_changed(presence, frozenset(each.chat for each in work))
+        moments = [session.activity.changes_at(now) for session in self.sessions.values()]
+        next_at = min((moment for moment in moments if moment is not None), default=None)
+        if next_at is not None:
+            self._look_again = asyncio.get_running_loop().call_later(next_at - now + 0.01, self.look_around)
 
-    def _presence_changed(self) -> None:
-        presence = self._presence()
-        for link in self.workers.values():
-            if link.capabilities.presence:
-                link.send(presence)
-
-    async def _events_changed(self, events: Iterable[StoredEvent]) -> None:
-        by_chat: dict[tuple[str, str], list[int]] = {}
-        for event in events:
-            log.debug("event_state", chat=event.inbound.chat, delivery_id=event.delivery_id, state=event.state)
-            by_chat.setdefault((event.worker, event.inbound.chat), []).append(event.seq)
-        await self._send_receipts(by_chat)
-
-    async def _parts_changed(self, parts: list[StoredPart]) -> None:
-        by_chat: dict[tuple[str, str], list[int]] = {}
-        for part in parts:
-            by_chat.setdefault((part.worker, part.chat), []).append(part.seq)
-        await self._send_receipts(by_chat)
-        for part in parts:
-            if part.kind == "react" and part.state == PartState.SENT:
-                await self._send_reaction_receipt(part)
-
-    async def _send_receipts(self, by_chat: dict[tuple[str, str], list[int]]) -> None:
-        for (worker, chat), seqs in by_chat.items():
-            link = self.workers.get(worker)
-            if link is None or not link.capabilities.receipts:
-                continue
-            try:
-                items = await self._timeline.items(chat, seqs)
-            except StoreUnavailable:
-                continue  # a receipt is a courtesy: the page asks again
-            link.send(*(m.Receipt(item=item) for item in items))
-
-    async def _send_reaction_receipt(self, part: StoredPart) -> None:
-        link = self.workers.get(part.worker)
-        if link is not None and link.capabilities.receipts and part.message_id is not None:
-            try:
-                item = await self._timeline.item(part.chat, part.message_id)
-            except StoreUnavailable:
-                return
-            if item is not None:
-                link.send(m.Receipt(item=item))
+    def close(self) -> None:
+        """Stop looking around."""
+        if self._look_again is not None:
+            self._look_again.cancel()
 
     async def _report_late_failure(self, parts: list[StoredPart]) -> None:
         """Tell Claude of a reply that failed after its tool call had been answered."""
         for part in parts:
+            if part.detail.author:
+                continue  # not Claude's: whoever sent it was told, and `status` shows it
             what = {"message": "reply", "edit": "edit", "react": "reaction"}[part.kind]
             outcome = "may or may not have been sent" if part.state == PartState.UNCERTAIN else "was not sent"
             event = Inbound(

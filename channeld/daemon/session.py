@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -28,12 +28,14 @@ from mcp_types import (
 )
 
 from channeld import __version__
+from channeld.core.activity import Activity
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
 from channeld.core.event import present, unpresentable
 from channeld.core.listening import Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.routing import Candidate
+from channeld.core.symptoms import Seat
 from channeld.daemon.mcp_stream import McpStream
 from channeld.daemon.procwatch import start_time
 from channeld.daemon.tool_list import INSTRUCTIONS, TOOLS, ToolResult
@@ -74,6 +76,13 @@ class Tools(Protocol):
         """Carry out one call; nothing is raised."""
 
 
+class _Batch(NamedTuple):
+    """Events that were pushed together, with one ping behind them."""
+
+    pushed_at: float  # unix time, seconds
+    seqs: list[int]
+
+
 class Session:
     """One connection. It counts as attached from ``notifications/initialized`` on."""
 
@@ -89,11 +98,12 @@ class Session:
         self.reserved = 0
         """Places of the window promised to events that are being claimed."""
         self.attached_at = time.time()
+        self.activity = Activity()
         self.client = ""
         self._connection: Connection | None = None
         self._takes_events = False
         self._early: list[tuple[list[StoredEvent], list[int]]] = []  # what came before the client took events
-        self._batches: list[list[int]] = []  # pushed and not confirmed, a list a ping
+        self._batches: list[_Batch] = []  # pushed and not confirmed, one a ping
         self._tools_listed = asyncio.Event()
         self._pings = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,7 +154,13 @@ class Session:
     @property
     def unconfirmed(self) -> int:
         """How many events were pushed and not confirmed."""
-        return sum(len(events) for events, _ in self._early) + sum(map(len, self._batches))
+        return sum(len(events) for events, _ in self._early) + sum(len(batch.seqs) for batch in self._batches)
+
+    @property
+    def seat(self) -> Seat:
+        """The session as the symptoms are told from it."""
+        oldest = self._batches[0].pushed_at if self._batches else None
+        return Seat(self.name, self.verdict, self.unconfirmed, oldest)
 
     @property
     def room(self) -> int:
@@ -154,12 +170,15 @@ class Session:
     def snapshot(self) -> dict[str, Any]:
         """Return what ``status`` and ``sessions`` show."""
         hello = self._hello
+        work = next(iter(self.activity.work(time.time())), None)
         return {
             "name": self.name, "instance": self.instance, "pid": self.pid, "project": hello.project if hello else "",
             "claude_pid": hello.claude.pid if hello and hello.claude else None, "client": self.client,
             "listening": str(self.verdict.listening), "reason": self.verdict.reason, "mend": self.verdict.mend,
             "state": "attached" if self.is_attached else "connecting", "unconfirmed": self.unconfirmed,
             "attached_at": self.attached_at, "shim_version": hello.version if hello else "",
+            "activity": "working" if work else "idle", "working_on": work.chat if work else None,
+            "working_since": work.since if work else None,
         }  # fmt: skip
 
     # -- FrameHandler
@@ -229,7 +248,7 @@ class Session:
     def _write(self, events: list[StoredEvent], known: list[int]) -> None:
         if self.is_closed or not (events or known):
             return  # what was recorded as pushed is sorted out when the process comes back or ends
-        batch = [*known, *(event.seq for event in events)]
+        batch = _Batch(time.time(), [*known, *(event.seq for event in events)])
         self._batches.append(batch)
         for event in events:
             reach("session.before_push")
@@ -273,7 +292,7 @@ class Session:
         for events, known in early:
             self._write(events, known)
 
-    async def _ping(self, last: list[int], deliveries: list[str]) -> None:
+    async def _ping(self, last: _Batch, deliveries: list[str]) -> None:
         """Ask whether the client has read everything up to here; it reads in order, so the answer proves it."""
         assert self._connection is not None and self.lease is not None
         if deliveries:  # one line a batch: a line an event would cost more than the push itself
@@ -291,7 +310,7 @@ class Session:
         if last not in self._batches:
             return
         end = self._batches.index(last) + 1
-        seqs = [seq for batch in self._batches[:end] for seq in batch]
+        seqs = [seq for batch in self._batches[:end] for seq in batch.seqs]
         del self._batches[:end]
         await self._owner.confirmed(self, self.lease, seqs)
 

@@ -16,7 +16,7 @@ from channeld.core.errors import ConfigError
 from channeld.core.lifecycle import WORKER_TRANSITIONS, WorkerState, describe_exit
 from channeld.core.restart import RestartPolicy, Verdict
 from channeld.daemon.credentials import find_token, make_token
-from channeld.daemon.health import Health, Issue, Severity
+from channeld.daemon.health import Health
 from channeld.daemon.link import Hub, WorkerLink
 from channeld.daemon.process import Process, worker_argv
 from channeld.ipc.messages import Drain, Trouble
@@ -58,6 +58,8 @@ class Supervisor:
         self.last_end = ""
         """Why the process before this one ended, in words."""
         self.link: WorkerLink | None = None
+        self._said: Trouble | None = None
+        """The last trouble that the running process told of."""
         self._process: Process | None = None
         self._paths, self._board, self._health, self._limits = paths, board, health, limits
         self._policy = RestartPolicy()
@@ -116,6 +118,7 @@ class Supervisor:
         name = self.worker.name
         self._move(WorkerState.STARTING)
         self.starts += 1
+        self._said = None
         link = self.link = WorkerLink(
             name, self.worker.settings, str(self._paths.inbox), self._board,
             on_change=self._changed.set, on_trouble=self._trouble,
@@ -209,20 +212,30 @@ class Supervisor:
     async def _pause(self, exit_code: int | None, reason: str) -> None:
         decision = self._policy.ended(exit_code, time.monotonic(), random.random())
         what = self.last_end = reason or describe_exit(exit_code)
+        said, self._said = self._said, None
         name = self.worker.name
         match decision.verdict:
             case Verdict.BACKOFF:
                 self._move(WorkerState.BACKOFF, f"{what}; starting again")
+                text = f"The worker {name} has ended and is started again: {what}."
+                self._health.report("worker_restarting", text, f"If it goes on, see `channeld logs {name}`.", name)
             case Verdict.FAILED:
                 self._move(WorkerState.FAILED, f"{what}; it keeps ending, so the next try is in 15 minutes")
                 text = f"The worker {name} keeps ending: {what}."
                 hint = f"See `channeld logs {name}`, mend the cause, then `channeld restart {name}`."
-                self._health.report(Issue("worker_failed", Severity.ERROR, text, hint), name)
+                self._health.clear("worker_restarting", name)
+                self._health.report("worker_failed", text, hint, name)
             case Verdict.BLOCKED:
                 self._move(WorkerState.BLOCKED, what)
                 text = f"The worker {name} has stopped: {what}."
                 hint = f"See `channeld logs {name}`, mend it, then `channeld restart {name}`."
-                self._health.report(Issue("worker_blocked", Severity.ERROR, text, hint), name)
+                if said is not None:  # the cause in the worker's own words is worth more than its exit status
+                    self._health.clear_subject(name)
+                    text, hint = (
+                        f"The worker {name} has stopped. {said.text}",
+                        f"{said.hint} Then `channeld restart {name}`.",
+                    )
+                self._health.report("worker_blocked", text, hint, name)
         log.warning("worker_waits", worker=name, state=self.state, delay_s=decision.delay_s, reason=what)
         try:
             await asyncio.wait_for(self._wanted.wait(), decision.delay_s)
@@ -233,9 +246,10 @@ class Supervisor:
         """The platform's side: shown as an issue until the worker takes it back or is ready anew."""
         code = f"worker_{trouble.code}"[:64]
         if trouble.text:
-            issue = Issue(code, Severity.WARNING, trouble.text[:300], trouble.hint[:300])
-            self._health.report(issue, self.worker.name)
+            self._said = Trouble(code=code, text=trouble.text[:300], hint=trouble.hint[:300])
+            self._health.report(code, self._said.text, self._said.hint, self.worker.name)
         else:
+            self._said = None
             self._health.clear(code, self.worker.name)
 
     def _move(self, state: WorkerState, detail: str = "") -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from channeld.core.delivery import PartState
 from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.event import iso
 from channeld.core.ids import worker_of
-from channeld.core.model import Capabilities, HistoryItem, NewPart, PartDetail, StoredPart
+from channeld.core.model import HistoryItem, NewPart
 from channeld.core.text import clean_name, defuse
+from channeld.daemon.outgoing import Letter, Outgoing
 from channeld.daemon.router import Router
 from channeld.daemon.session import Session
-from channeld.daemon.spool import Spool
 from channeld.daemon.tool_list import (
     ARGUMENTS,
     SESSION_EVENT,
@@ -30,11 +27,10 @@ from channeld.daemon.tool_list import (
     ToolResult,
 )
 from channeld.store.mailbox import Mailbox
-from channeld.store.outbox import AcceptedCall, Outbox
+from channeld.store.outbox import Outbox
 from channeld.store.timeline import Timeline
 
 log = structlog.get_logger()
-WAIT_FOR_OUTCOME_S: Final = 10.0
 _MOST_OF_A_MESSAGE: Final = 20_000
 """Characters of one message in a list."""
 _MOST_OF_A_LIST: Final = 200_000
@@ -45,26 +41,19 @@ class Toolbox:
     """Carries out tool calls. No exception leaves ``call``: a mistake is a result that says how to mend it."""
 
     def __init__(
-        self,
-        router: Router,
-        mailbox: Mailbox,
-        outbox: Outbox,
-        timeline: Timeline,
-        spool: Spool,
-        platforms: Mapping[str, str],
+        self, router: Router, outgoing: Outgoing, mailbox: Mailbox, outbox: Outbox, timeline: Timeline
     ) -> None:
         """Wire the tools.
 
         Args:
-            router: knows who may act where, and which worker can do what.
+            router: knows who may act where.
+            outgoing: takes what is to be sent.
             mailbox: received messages.
             outbox: accepted calls.
             timeline: history and search.
-            spool: where files to be sent are copied.
-            platforms: platform by worker name.
         """
-        self._router, self._mailbox, self._outbox, self._timeline = router, mailbox, outbox, timeline
-        self._spool, self._platforms = spool, platforms
+        self._router, self._outgoing = router, outgoing
+        self._mailbox, self._outbox, self._timeline = mailbox, outbox, timeline
 
     async def call(self, session: Session, name: str, arguments: dict[str, Any], tool_use_id: str | None) -> ToolResult:
         """Carry out one call.
@@ -77,6 +66,7 @@ class Toolbox:
         """
         if name == SESSION_EVENT:
             return ToolResult("{}")  # a hook's report: nothing may come back into Claude's context
+        self._router.heard_of(session)
         try:
             if name not in ARGUMENTS:
                 raise Refused(f"There is no tool {name[:60]!r}.", hint=f"There are: {', '.join(ARGUMENTS)}.")
@@ -89,10 +79,10 @@ class Toolbox:
                     return await self._reply(session, checked, tool_use_id)
                 case EditMessage():
                     part = NewPart(kind="edit", text=checked.text, message_id=checked.message_id)
-                    return await self._send(session, "edit_message", checked.chat_id, [part], tool_use_id)
+                    return await self._change(session, "edit_message", checked.chat_id, part, tool_use_id)
                 case React():
                     part = NewPart(kind="react", text=checked.emoji, message_id=checked.message_id)
-                    return await self._send(session, "react", checked.chat_id, [part], tool_use_id)
+                    return await self._change(session, "react", checked.chat_id, part, tool_use_id)
                 case DownloadAttachment():
                     return await self._download(session, checked)
                 case FetchMessages():
@@ -114,74 +104,36 @@ class Toolbox:
 
     async def _reply(self, session: Session, reply: Reply, tool_use_id: str | None) -> ToolResult:
         # A repeated call is answered from the outbox before its files are looked at: they may be gone by now.
-        if tool_use_id is not None and (known := await self._outbox.find(session.instance, tool_use_id)) is not None:
-            return await self._outcome(session, known, "reply")
-        worker, platform, capabilities = await self._checked(session, "reply", reply.chat_id)
-        if not reply.text.strip() and not reply.files:
-            raise Refused("The reply is empty.", hint="Give a text, files, or both.")
-        self._check_length(platform, capabilities, reply.text)
-        if reply.buttons and not capabilities.buttons:
-            raise Refused(f"{platform} cannot show buttons.", hint="Ask in the text instead.")
-        files = (
-            await asyncio.to_thread(self._spool.take, reply.files, capabilities.max_file_bytes) if reply.files else []
-        )
-        detail = PartDetail(format=reply.format, reply_to=reply.reply_to, files=files, buttons=reply.buttons)
-        part = NewPart(kind="message", text=reply.text, detail=detail)
-        accepted = await self._router.outbound.accept(session.instance, tool_use_id, worker, reply.chat_id, [part])
-        if not accepted.fresh:  # the same call came twice at once: these copies are nobody's
-            for file in files:
-                await asyncio.to_thread(self._spool.remove, file.path or "")
-        return await self._outcome(session, accepted, "reply")
+        known = await self._outbox.find(session.instance, tool_use_id) if tool_use_id is not None else None
+        if known is None:
+            await self._check_reach(session, "reply", reply.chat_id)
+            letter = Letter(reply.chat_id, reply.text, reply.format, reply.reply_to, reply.files, reply.buttons)
+            known = await self._outgoing.reply(letter, session.instance, tool_use_id)
+        try:
+            await self._router.answered(session, reply.chat_id)
+        except StoreUnavailable as trouble:
+            log.warning("answer_not_noted", session=session.name, reason=str(trouble))
+        return (await self._outgoing.outcome(known, "reply"))[0]
 
-    async def _send(
-        self, session: Session, tool: str, chat: str, parts: list[NewPart], tool_use_id: str | None
+    async def _change(
+        self, session: Session, tool: str, chat: str, part: NewPart, tool_use_id: str | None
     ) -> ToolResult:
-        worker, platform, capabilities = await self._checked(session, tool, chat)
-        for part in parts:
-            self._check_length(platform, capabilities, part.text)
-        accepted = await self._router.outbound.accept(session.instance, tool_use_id, worker, chat, parts)
-        return await self._outcome(session, accepted, tool)
+        await self._check_reach(session, tool, chat)
+        accepted = await self._outgoing.change(tool, chat, part, session.instance, tool_use_id)
+        return (await self._outgoing.outcome(accepted, tool))[0]
 
-    @staticmethod
-    def _check_length(platform: str, capabilities: Capabilities, text: str) -> None:
-        if len(text) > capabilities.max_text:
-            raise Refused(
-                f"The text has {len(text)} characters; {platform} takes {capabilities.max_text} at most.",
-                hint="Shorten it, split it into several replies, or send it as a file.",
-            )
-
-    async def _checked(self, session: Session, tool: str, chat: str) -> tuple[str, str, Capabilities]:
-        worker = worker_of(chat)
-        platform = self._platforms.get(worker)
-        if platform is None:
-            raise Refused(f"There is no worker {worker!r}.", hint=f"There are: {', '.join(self._platforms)}.")
+    async def _check_reach(self, session: Session, tool: str, chat: str) -> None:
+        self._outgoing.worker_for(chat, tool)
         if not await self._router.may_use(session, chat):
             raise Refused(
                 f"The chat {chat} is not routed to this session, or nobody has written there yet.",
                 hint="Use the chat_id of a message's tag.",
             )
-        capabilities = self._router.capabilities.get(worker)
-        if capabilities is None:
-            # It was not connected since the daemon started: the outbox keeps what is to be sent, and checks it then.
-            return worker, platform, Capabilities(max_text=100_000, buttons=True)
-        if tool not in capabilities.tools:
-            raise Refused(f"{platform} cannot do {tool}.", hint="Use reply instead.")
-        return worker, platform, capabilities
-
-    async def _outcome(self, session: Session, accepted: AcceptedCall, tool: str) -> ToolResult:
-        """Say what became of a call that is on disk: whatever happens from here on, it must not be repeated."""
-        try:
-            if accepted.parts and accepted.parts[0].kind == "message":
-                await self._router.answered(session, accepted.parts[0].chat)
-            return describe_outcome(tool, await self._router.outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S))
-        except StoreUnavailable as trouble:
-            log.warning("outcome_unknown", session=session.name, call=accepted.call, reason=str(trouble))
-            return describe_outcome(tool, accepted.parts)
 
     # -- reading
 
     async def _download(self, session: Session, wanted: DownloadAttachment) -> ToolResult:
-        await self._checked(session, "download_attachment", wanted.chat_id)
+        await self._check_reach(session, "download_attachment", wanted.chat_id)
         event = await self._mailbox.find(wanted.chat_id, wanted.message_id)
         if event is None:
             raise Refused(
@@ -207,32 +159,6 @@ class Toolbox:
         allowed = {chat: await self._router.may_use(session, chat) for chat in {item.chat for item in items}}
         lines = [f"{item.chat} {_line(item)}" for item in items if allowed[item.chat]]
         return ToolResult(_listed(lines, newest_last=False) or "Nothing was found.")
-
-
-def describe_outcome(tool: str, parts: list[StoredPart]) -> ToolResult:
-    """Say what became of a call's parts, as the contract words it."""
-    ids = [part.platform_id or "" for part in parts if part.state == PartState.SENT]
-    bad = [part for part in parts if part.state in {PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED}]
-    if bad:
-        sent = f" {len(ids)} of {len(parts)} parts were sent." if ids else ""
-        if any(part.state == PartState.UNCERTAIN for part in bad):
-            return ToolResult(
-                f"It may or may not have been sent: {bad[0].error}.{sent} Check fetch_messages before you repeat it.",
-                is_error=True,
-            )
-        return ToolResult(f"It was not sent: {bad[0].error}.{sent}", is_error=True)
-    if len(ids) < len(parts):
-        return ToolResult(
-            "queued: the platform cannot be reached now or asks to wait. It is on disk and will be sent; do not repeat "
-            "it. You get an event if it fails."
-        )
-    if tool == "edit_message":
-        return ToolResult(f"edited (id: {parts[0].message_id})")
-    if tool == "react":
-        return ToolResult("reacted")
-    if len(ids) == 1:
-        return ToolResult(f"sent (id: {ids[0]})")
-    return ToolResult(f"sent {len(ids)} parts (ids: {', '.join(ids)})")
 
 
 def _line(item: HistoryItem) -> str:

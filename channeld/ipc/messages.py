@@ -105,6 +105,16 @@ class AskHistory(Message):
     limit: int = 200
 
 
+class AnswerPrompt(Message):
+    """Somebody answered a prompt: with one of its options, or in words. The answer is ``Accepted`` or ``Refused``."""
+
+    ref: int
+    id: str
+    answer: str
+    sender_id: str
+    sender: str
+
+
 class Drained(Message):
     """Nothing is in flight any more; the worker ends now."""
 
@@ -117,7 +127,19 @@ class Fault(Message):
 
 
 FromWorker = (
-    Hello | Ready | Beat | Trouble | Offer | Sent | RetryAfter | Failed | Uncertain | AskHistory | Drained | Fault
+    Hello
+    | Ready
+    | Beat
+    | Trouble
+    | Offer
+    | Sent
+    | RetryAfter
+    | Failed
+    | Uncertain
+    | AskHistory
+    | AnswerPrompt
+    | Drained
+    | Fault
 )
 
 
@@ -178,8 +200,27 @@ class Presence(Message):
     """Whether anybody listens behind the worker's chats."""
 
     listening: bool
-    text: str  # for the banner: what is the matter and what to do; empty when all is well
-    working: bool = False
+    text: str  # what is the matter and what to do, commands in `backticks`; empty when there is nothing to say
+
+
+class Typing(Message):
+    """Claude began to work on a message of a chat, or ceased to."""
+
+    chat: str
+    working: bool
+
+
+class Prompt(Message):
+    """Claude Code asks something, or what it asked has been settled. The same ``id`` replaces what was told before."""
+
+    id: str
+    chat: str
+    kind: str  # permission | question | plan | pairing
+    title: str
+    body: str
+    options: list[str]
+    state: str  # open | answered | elsewhere | expired
+    answer: str = ""
 
 
 class History(Message):
@@ -194,7 +235,7 @@ class Drain(Message):
     """Take nothing new, finish what is in flight, say ``Drained`` and end."""
 
 
-ToWorker = Welcome | Accepted | Refused | Send | Receipt | Presence | History | Drain | Fault
+ToWorker = Welcome | Accepted | Refused | Send | Receipt | Presence | Typing | Prompt | History | Drain | Fault
 
 encoder: Final = msgspec.json.Encoder()
 from_worker: Final[msgspec.json.Decoder[FromWorker]] = msgspec.json.Decoder(FromWorker)

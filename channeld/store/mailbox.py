@@ -11,9 +11,10 @@ import msgspec
 
 from channeld.core.delivery import EventState, split_on_reconnect
 from channeld.core.model import Inbound, Lease, StoredEvent
+from channeld.store import timeline
 from channeld.store.db import Database
 from channeld.store.queries import QUERIES
-from channeld.store.sequence import Sequence, next_epoch
+from channeld.store.sequence import Sequence, next_epoch, write
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Inbound).decode
@@ -109,6 +110,8 @@ class Mailbox:
         )
         if cursor.rowcount == 0:
             return Acceptance(None, claimed=False)
+        if inbound.kind == "edited":
+            timeline.apply_sender_edit(connection, inbound, now)
         return Acceptance(event, claimed)
 
     async def attach(
@@ -152,6 +155,21 @@ class Mailbox:
         """Record that Claude replied to a chat."""
         return await self._events_of("answer_events", instance=instance, chat=chat, now=now)
 
+    async def retry(self, seq: int, now: float) -> list[StoredEvent]:
+        """Queue a message again that was delivered or dropped; nothing if its state does not allow it."""
+        return await self._events_of("retry_event", seq=seq, now=now)
+
+    async def drop(self, seq: int, now: float) -> list[StoredEvent]:
+        """Take a message that waits out of the queue; nothing if its state does not allow it."""
+        return await self._events_of("drop_event", seq=seq, now=now)
+
+    async def in_work(self, instance: str, after: float) -> list[tuple[str, float]]:
+        """Return ``(chat, since)`` of what a session has read since ``after`` and not answered, the latest first."""
+        values = {"instance": instance, "after": after}
+        return await self._db.submit(
+            lambda connection: [tuple(row) for row in connection.execute(QUERIES["in_work"], values)]
+        )
+
     async def give_back(self, instance: str, now: float) -> list[StoredEvent]:
         """Queue again what an ended session process did not confirm."""
 
@@ -192,6 +210,10 @@ class Mailbox:
         return await self._db.submit(
             lambda connection: [tuple(row) for row in connection.execute(QUERIES["count_waiting"])]
         )
+
+    async def probe(self) -> None:
+        """Write nothing of consequence to disk: raises ``StoreUnavailable`` as accepting a message would."""
+        await self._db.submit(lambda connection: write(connection, "probed", 1), durable=True)
 
     async def _events_of(self, query: str, **values: object) -> list[StoredEvent]:
         return await self._db.submit(lambda connection: _events(connection.execute(QUERIES[query], values)))

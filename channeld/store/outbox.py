@@ -28,6 +28,16 @@ class AcceptedCall(NamedTuple):
     fresh: bool  # False: the same call had been accepted before
 
 
+class OpenParts(NamedTuple):
+    """Parts of one worker in one state."""
+
+    worker: str
+    state: str
+    number: int
+    since: float  # unix time, seconds: when the oldest was accepted, or went wrong
+    lately: int  # how many messages of these went wrong lately
+
+
 class Outbox:
     """The outbound side of the store. Times are unix seconds, passed in."""
 
@@ -152,10 +162,29 @@ class Outbox:
 
         return await self._db.submit(work)
 
-    async def counts(self) -> list[tuple[str, str, int]]:
-        """Return ``(worker, state, how many)`` of parts that are not done."""
+    async def retry(self, seq: int, now: float) -> list[StoredPart]:
+        """Queue a part again that failed or may have been sent; nothing if its state does not allow it."""
+        return await self._parts_of("retry_part", seq=seq, now=now)
+
+    async def drop(self, seq: int, now: float) -> list[StoredPart]:
+        """Give up a part that is not sent; nothing if its state does not allow it."""
+        return await self._parts_of("drop_part", seq=seq, now=now)
+
+    async def counts(self, lately: float) -> list[OpenParts]:
+        """Return the parts that are not done or went wrong, by worker and state.
+
+        Args:
+            lately: unix time; what went wrong since then is counted apart.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[OpenParts]:
+            return [OpenParts(*row) for row in connection.execute(QUERIES["count_parts"], {"after": lately})]
+
+        return await self._db.submit(work)
+
+    async def _parts_of(self, query: str, **values: object) -> list[StoredPart]:
         return await self._db.submit(
-            lambda connection: [tuple(row) for row in connection.execute(QUERIES["count_parts"])]
+            lambda connection: [_part(row) for row in connection.execute(QUERIES[query], values)]
         )
 
 

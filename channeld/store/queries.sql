@@ -72,6 +72,26 @@ SELECT 1 FROM event WHERE chat = :chat LIMIT 1;
 -- name: find_event
 SELECT * FROM event WHERE chat = :chat AND message_id = :message_id AND kind = 'message' ORDER BY seq DESC LIMIT 1;
 
+-- name: edit_event
+UPDATE event SET latest = :text, changed_at = :now WHERE seq = :seq;
+
+-- name: retry_event
+-- By a person's word: whoever was given it gets it again, flagged.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
+ WHERE seq = :seq AND state IN ('delivered', 'seen', 'dropped')
+RETURNING *;
+
+-- name: drop_event
+UPDATE event SET state = 'dropped', changed_at = :now WHERE seq = :seq AND state IN ('held', 'queued')
+RETURNING *;
+
+-- name: in_work
+-- Chats with messages that a session has read and not answered, the latest first.
+SELECT chat, max(changed_at) AS since FROM event
+ WHERE instance = :instance AND state IN ('delivered', 'seen') AND state IN ('pushed', 'delivered', 'seen')
+   AND changed_at > :after
+ GROUP BY chat ORDER BY since DESC;
+
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)
 VALUES (:id, :name, :pid, :pid_start, :epoch, :now)
@@ -128,6 +148,15 @@ UPDATE part SET text = :text, edited = 1, changed_at = :now
  WHERE chat = :chat AND platform_id = :message_id AND kind = 'message'
 RETURNING *;
 
+-- name: retry_part
+UPDATE part SET state = 'queued', error = NULL, not_before = NULL, changed_at = :now
+ WHERE seq = :seq AND state IN ('failed', 'uncertain')
+RETURNING *;
+
+-- name: drop_part
+UPDATE part SET state = 'dropped', changed_at = :now WHERE seq = :seq AND state IN ('queued', 'failed', 'uncertain')
+RETURNING *;
+
 -- name: find_item
 SELECT seq FROM timeline WHERE chat = :chat AND id = :id ORDER BY seq DESC LIMIT 1;
 
@@ -150,14 +179,30 @@ ORDER BY seq DESC LIMIT :limit;
 SELECT * FROM timeline WHERE seq = :seq;
 
 -- name: latest
-SELECT seq FROM event WHERE kind = 'message'
+SELECT seq FROM event WHERE kind = 'message' AND (:chat IS NULL OR chat = :chat) AND (:state IS NULL OR state = :state)
 UNION ALL
-SELECT seq FROM part WHERE kind = 'message'
+SELECT seq FROM part WHERE kind = 'message' AND (:chat IS NULL OR chat = :chat) AND (:state IS NULL OR state = :state)
 ORDER BY seq DESC LIMIT :limit;
 
+-- name: find_delivery
+SELECT seq FROM event WHERE delivery_id = :delivery_id AND kind = 'message';
+
+-- name: whereabouts
+SELECT worker, changed_at, pushes AS attempts, (SELECT name FROM instance WHERE id = event.instance) AS session
+  FROM event WHERE seq = :seq
+UNION ALL
+SELECT worker, changed_at, attempts,
+       (SELECT name FROM instance WHERE id = (SELECT instance FROM call WHERE call.id = part.call))
+  FROM part WHERE seq = :seq;
+
 -- name: reactions
-SELECT message_id, text FROM part
- WHERE chat = :chat AND kind = 'react' AND state = 'sent' AND message_id IN (SELECT value FROM json_each(:ids))
+-- Claude's are parts, without a sender; those of senders are events.
+SELECT seq, message_id, text, NULL AS detail FROM part
+ WHERE chat = :chat AND kind <> 'message' AND kind = 'react' AND state = 'sent'
+   AND message_id IN (SELECT value FROM json_each(:ids))
+UNION ALL
+SELECT seq, message_id, text, detail FROM event
+ WHERE chat = :chat AND kind <> 'message' AND kind = 'reaction' AND message_id IN (SELECT value FROM json_each(:ids))
  ORDER BY seq;
 
 -- name: index_new
@@ -176,12 +221,16 @@ SELECT chat, count(*) AS n, min(accepted_at) AS since FROM event
  WHERE state IN ('held', 'queued') GROUP BY chat ORDER BY since;
 
 -- name: count_parts
-SELECT worker, state, count(*) AS n FROM part WHERE state IN ('queued', 'sending', 'failed', 'uncertain')
- GROUP BY worker, state;
+-- Each state with the age of its oldest, and how many messages went wrong lately.
+SELECT worker, state, count(*) AS n, min(accepted_at) AS since, 0 AS lately FROM part
+ WHERE state IN ('queued', 'sending') GROUP BY worker, state
+UNION ALL
+SELECT worker, state, count(*), min(changed_at), sum(kind = 'message' AND changed_at > :after) FROM part
+ WHERE state IN ('failed', 'uncertain') GROUP BY worker, state;
 
 -- name: finished_events
 -- What retention may remove: nothing that is still on its way.
-SELECT seq, kind, text, detail FROM event
+SELECT seq, kind, coalesce(latest, text) AS text, detail FROM event
  WHERE state IN ('delivered', 'seen', 'answered', 'dropped') AND changed_at < :before ORDER BY seq LIMIT :limit;
 
 -- name: finished_parts

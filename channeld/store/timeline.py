@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from channeld.core.errors import Refused
-from channeld.core.model import HistoryItem, Inbound, PartDetail
+from channeld.core.model import HistoryItem, Inbound, MessageDetail, PartDetail
 from channeld.store import sequence
 from channeld.store.db import Database
 from channeld.store.queries import QUERIES
 
 MOST_ITEMS: Final = 500
+_MOST_DIGITS: Final = 18
+"""Of a number that SQLite can hold."""
 _inbound = msgspec.json.Decoder(Inbound).decode
 _detail = msgspec.json.Decoder(PartDetail).decode
 
@@ -76,13 +79,33 @@ class Timeline:
 
         return await self._db.submit(work)
 
-    async def latest(self, limit: int) -> list[HistoryItem]:
-        """Return the latest messages of all chats, oldest first."""
-        values = {"limit": max(1, min(limit, MOST_ITEMS))}
+    async def latest(self, limit: int, *, chat: str | None = None, state: str | None = None) -> list[HistoryItem]:
+        """Return the latest messages, oldest first: of all chats and in all states, or only of those named."""
+        values = {"limit": max(1, min(limit, MOST_ITEMS)), "chat": chat, "state": state}
 
         def work(connection: sqlite3.Connection) -> list[HistoryItem]:
             rows = _rows(connection, "latest", values)
             return [item for row in rows[::-1] for item in _items(connection, row["chat"], [row])]
+
+        return await self._db.submit(work)
+
+    async def find(self, ref: str) -> MessageDetail | None:
+        """Return the message with that ``seq`` or delivery id and where it is, or None."""
+
+        def work(connection: sqlite3.Connection) -> MessageDetail | None:
+            if ref.isascii() and ref.isdecimal() and len(ref) <= _MOST_DIGITS:
+                seq = int(ref)
+            else:
+                found = connection.execute(QUERIES["find_delivery"], {"delivery_id": ref}).fetchone()
+                if found is None:
+                    return None
+                seq = found["seq"]
+            row = connection.execute(QUERIES["history_item"], {"seq": seq}).fetchone()
+            if row is None:
+                return None
+            item = _items(connection, row["chat"], [row])[0]
+            place = connection.execute(QUERIES["whereabouts"], {"seq": seq}).fetchone()
+            return MessageDetail(**msgspec.structs.asdict(item), **place)
 
         return await self._db.submit(work)
 
@@ -109,17 +132,32 @@ class Timeline:
 def apply_edit(connection: sqlite3.Connection, chat: str, message_id: str, text: str, now: float) -> list[sqlite3.Row]:
     """Give a sent message its new text, in the search index too."""
     found = connection.execute(QUERIES["find_item"], {"chat": chat, "id": message_id}).fetchone()
-    indexed = found is not None and found["seq"] <= sequence.read(connection, "indexed")
+    values = {"chat": chat, "message_id": message_id, "text": text, "now": now}
+    with _indexed_anew(connection, found["seq"] if found is not None else None):
+        return connection.execute(QUERIES["apply_edit"], values).fetchall()
+
+
+def apply_sender_edit(connection: sqlite3.Connection, edit: Inbound, now: float) -> None:
+    """Show a received message with the text that its own sender gave it since; of anybody else, nothing changes."""
+    values = {"chat": edit.chat, "message_id": edit.message_id}
+    found = connection.execute(QUERIES["find_event"], values).fetchone()
+    if found is None or _inbound(found["detail"]).sender_id != edit.sender_id:
+        return
+    with _indexed_anew(connection, found["seq"]):
+        connection.execute(QUERIES["edit_event"], {"seq": found["seq"], "text": edit.text, "now": now})
+
+
+@contextlib.contextmanager
+def _indexed_anew(connection: sqlite3.Connection, seq: int | None) -> Iterator[None]:
+    """Keep the search index true while the text of a message changes."""
+    indexed = seq is not None and seq <= sequence.read(connection, "indexed")
     if indexed:
-        old = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
-        connection.execute(QUERIES["forget_text"], {"seq": old["seq"], "text": old["text"]})
-    rows = connection.execute(
-        QUERIES["apply_edit"], {"chat": chat, "message_id": message_id, "text": text, "now": now}
-    ).fetchall()
+        old = connection.execute(QUERIES["history_item"], {"seq": seq}).fetchone()
+        connection.execute(QUERIES["forget_text"], {"seq": seq, "text": old["text"]})
+    yield
     if indexed:
-        row = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
-        connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (row["seq"], row["text"]))
-    return rows
+        new = connection.execute(QUERIES["history_item"], {"seq": seq}).fetchone()
+        connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (seq, new["text"]))
 
 
 def _rows(connection: sqlite3.Connection, page: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
@@ -139,21 +177,27 @@ def _index(connection: sqlite3.Connection) -> None:
 
 def _items(connection: sqlite3.Connection, chat: str, rows: list[sqlite3.Row]) -> list[HistoryItem]:
     ids = msgspec.json.encode([row["id"] for row in rows]).decode()
-    reactions: dict[str, list[str]] = {}
-    for reaction in connection.execute(QUERIES["reactions"], {"chat": chat, "ids": ids}):
-        # One reaction a message is what the platforms grant a bot: a later one replaces it, an empty one removes it.
-        reactions[reaction["message_id"]] = [reaction["text"]] if reaction["text"] else []
-    return [_item(row, reactions.get(row["id"], [])) for row in rows]
+    reactions: dict[str, dict[str, str]] = {}  # message id → who → emoji
+    for row in connection.execute(QUERIES["reactions"], {"chat": chat, "ids": ids}):
+        # One reaction each is what the platforms grant a bot: a later one replaces it, an empty one removes it.
+        who = "" if row["detail"] is None else _inbound(row["detail"]).sender_id
+        reactions.setdefault(row["message_id"], {})[who] = row["text"]
+    return [_item(row, reactions.get(row["id"], {})) for row in rows]
 
 
-def _item(row: sqlite3.Row, reactions: list[str]) -> HistoryItem:
+def _item(row: sqlite3.Row, reacted: Mapping[str, str]) -> HistoryItem:
+    reactors = [who for who, emoji in reacted.items() if emoji]
     common = {
         "seq": row["seq"], "id": row["id"], "direction": row["direction"], "chat": row["chat"], "text": row["text"],
-        "ts": row["accepted_at"], "state": row["state"], "edited": bool(row["edited"]), "reactions": reactions,
-        "error": row["error"], "delivery_id": row["delivery_id"], "pushes": row["pushes"],
+        "ts": row["accepted_at"], "state": row["state"], "edited": bool(row["edited"]), "error": row["error"],
+        "delivery_id": row["delivery_id"], "pushes": row["pushes"],
+        "reactions": [reacted[who] for who in reactors], "reactors": reactors,
     }  # fmt: skip
     if row["direction"] == "in":
         inbound = _inbound(row["detail"])
         return HistoryItem(**common, user=inbound.sender, reply_to=inbound.reply_to_id, attachments=inbound.attachments)
     detail = _detail(row["detail"])
-    return HistoryItem(**common, user="Claude", reply_to=detail.reply_to, attachments=detail.files)
+    return HistoryItem(
+        **common, user=detail.author or "Claude", reply_to=detail.reply_to, attachments=detail.files,
+        format=detail.format,
+    )  # fmt: skip

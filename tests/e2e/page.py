@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import struct
 import time
 import zlib
@@ -97,8 +98,9 @@ async def chat_page(browser: Browser, url: str, look: Look = WIDE) -> AsyncItera
 
 
 def message(page: Page, text: str) -> Locator:
-    """Return the list item of the message whose text begins so."""
-    return page.locator("#messages > li.message").filter(has=page.locator(".text", has_text=text)).last
+    """Return the list item of the last message whose text begins so."""
+    begins = page.locator(".text", has_text=re.compile(rf"^\s*{re.escape(text)}"))
+    return page.locator("#messages > li.message").filter(has=begins).last
 
 
 async def write(page: Page, text: str) -> Locator:

@@ -107,7 +107,7 @@ async def test_an_oversized_frame_of_a_worker_is_skipped(peers: Peers):
 async def test_half_a_frame_and_then_nothing(peers: Peers):
     """A worker that ends within a frame is started again; the half frame is forgotten and logged once."""
     bad = await peers.bad.life()
-    await bad.begin()
+    await bad.begin(m.Capabilities(tools=["reply"], presence=True))
     await bad.expect(m.Presence)  # the daemon writes nothing more: a write that fails would spare it the half frame
     whole = m.encode(m.Offer(ref=1, event=message("1", chat="bad:a")))
     bad.raw(whole[:-10])

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import msgspec
 import pytest
 
 from channeld.ipc.messages import (
     PROTOCOL,
     Accepted,
+    AnswerPrompt,
     AskHistory,
     Attachment,
     Beat,
@@ -33,12 +35,14 @@ from channeld.ipc.messages import (
     HistoryItem,
     Offer,
     Presence,
+    Prompt,
     Ready,
     Receipt,
     Refused,
     RetryAfter,
     Send,
     Sent,
+    ToWorker,
     Trouble,
     Welcome,
     encode,
@@ -90,6 +94,9 @@ def item(number: int, **fields: object) -> HistoryItem:
 async def test_a_message_is_confirmed_only_after_it_is_on_disk(daemon, client):
     """202 follows ``Accepted`` and names the message that was offered."""
     posting = asyncio.create_task(client.post("/api/messages", json={"text": "hello ✓", "reply_to": "w12"}))
+    ask = await daemon.expect(AskHistory)
+    assert ask.only == "w12"
+    daemon.send(History(ref=ask.ref, items=[item(12, user="Claude")]))
     offer = await daemon.expect(Offer)
     assert not posting.done()
     daemon.send(Accepted(ref=offer.ref))
@@ -97,6 +104,7 @@ async def test_a_message_is_confirmed_only_after_it_is_on_disk(daemon, client):
     event = offer.event
     assert response.status_code == 202 and response.json() == {"message_id": event.message_id}
     assert (event.chat, event.sender_id, event.sender) == ("web:main", "owner", "you")
+    assert (event.reply_to_user, event.reply_to_text) == ("Claude", "text 12")
     assert (event.text, event.reply_to_id, event.event_key) == ("hello ✓", "w12", f"message:{event.message_id}")
 
 
@@ -222,6 +230,7 @@ async def test_history_is_asked_of_the_daemon(daemon, client):
     assert data["messages"][0] == {
         "id": "w2", "seq": 2, "direction": "in", "text": "text 2", "ts": "1970-01-01T00:16:42.000Z", "user": "you",
         "state": "queued", "reply_to": None, "attachments": [], "edited": False, "reactions": [], "error": None,
+        "html": None, "mine": [],
     }  # fmt: skip
     assert data["messages"][1]["reply_to"] == "w2" and data["messages"][1]["reactions"] == ["👍"]
 
@@ -233,11 +242,109 @@ async def test_a_senseless_question_is_refused(daemon, client, query):
     assert response.status_code == 400 and not daemon.has(AskHistory)
 
 
-async def test_prompts_are_empty_for_now(client):
-    """Nothing asks yet, and answering nothing is told so."""
+async def settled(daemon: DaemonEnd, last: ToWorker) -> None:
+    """Say something, and return when the worker has taken it: it answers a send in its turn."""
+    daemon.send(last)
+    daemon.send(Send(ref=1, send_id="s", chat="web:main", kind="react", text="👍", message_id="w1"))
+    await daemon.expect(Sent)
+
+
+async def test_a_prompt_is_listed_and_its_answer_counts_when_the_daemon_says_so(daemon, client):
+    """Open, answered with an option, and then settled for everybody."""
     assert (await client.get("/api/prompts")).json() == {"prompts": []}
+    prompt = Prompt(
+        id="p1", chat="web:main", kind="permission", title="Run a command", body="rm -r build",
+        options=["Allow", "Deny"], state="open",
+    )  # fmt: skip
+    await settled(daemon, prompt)
+    (listed,) = (await client.get("/api/prompts")).json()["prompts"]
+    assert listed == {
+        "id": "p1", "kind": "permission", "title": "Run a command", "body": "rm -r build",
+        "options": ["Allow", "Deny"], "state": "open", "answer": "",
+    }  # fmt: skip
+    refused = await client.post("/api/prompts/p1", json={"answer": "Maybe"})
+    assert refused.status_code == 400 and "Allow, Deny" in refused.json()["error"]
+    answering = asyncio.create_task(client.post("/api/prompts/p1", json={"answer": "Allow"}))
+    answer = await daemon.expect(AnswerPrompt)
+    assert (answer.id, answer.answer, answer.sender_id) == ("p1", "Allow", "owner")
+    assert not answering.done()
+    daemon.send(Accepted(ref=answer.ref))
+    assert (await answering).status_code == 200
+    await settled(daemon, msgspec.structs.replace(prompt, state="answered", answer="Allow"))
+    late = await client.post("/api/prompts/p1", json={"answer": "Deny"})
+    assert late.status_code == 409 and "settled" in late.json()["error"]
+    assert not daemon.has(AnswerPrompt)
+
+
+async def test_an_answer_that_does_not_count_is_told(daemon, client):
+    """Unknown here, or refused by the daemon: never taken for done."""
     response = await client.post("/api/prompts/1", json={"answer": "yes"})
     assert response.status_code == 404 and "prompt" in response.json()["error"]
+    question = Prompt(id="q", chat="web:main", kind="question", title="?", body="", options=["a"], state="open")
+    await settled(daemon, question)
+    answering = asyncio.create_task(client.post("/api/prompts/q", json={"answer": "in words"}))
+    answer = await daemon.expect(AnswerPrompt)
+    daemon.send(Refused(ref=answer.ref, code="unknown_prompt", text="No prompt with this id is open."))
+    response = await answering
+    assert response.status_code == 409 and response.json()["error"] == "No prompt with this id is open."
+
+
+# -- edits and reactions
+
+
+async def change(
+    daemon: DaemonEnd, client: httpx.AsyncClient, method: str, path: str, body: dict[str, str], known: list[HistoryItem]
+):
+    """Ask for a change of a message, with the daemon knowing what is given, and return the pending answer."""
+    asking = asyncio.create_task(client.request(method, path, json=body))
+    ask = await daemon.expect(AskHistory)
+    daemon.send(History(ref=ask.ref, items=known))
+    return asking
+
+
+async def test_an_own_message_is_edited_when_that_is_on_disk(daemon, client):
+    """The edit is an event about the message, with its new text."""
+    asking = await change(daemon, client, "PATCH", "/api/messages/w7", {"text": "better"}, [item(7)])
+    offer = await daemon.expect(Offer)
+    assert not asking.done()
+    daemon.send(Accepted(ref=offer.ref))
+    assert (await asking).json() == {"message_id": "w7"}
+    event = offer.event
+    assert (event.kind, event.message_id, event.text, event.sender_id) == ("edited", "w7", "better", "owner")
+    assert event.event_key.startswith("edited:w7:")
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "status"),
+    [([], "x", 404), (["out"], "x", 403), (["in"], " ", 400)],
+    ids=["unknown", "Claude's", "empty"],
+)
+async def test_an_edit_that_makes_no_sense_is_refused(daemon, client, known, text, status):
+    """Nothing of it reaches the mailbox."""
+    items = [item(7, direction=direction) for direction in known]
+    if text.strip():
+        response = await (await change(daemon, client, "PATCH", "/api/messages/w7", {"text": text}, items))
+    else:
+        response = await client.patch("/api/messages/w7", json={"text": text})
+    assert response.status_code == status and response.json()["error"] and not daemon.has(Offer)
+
+
+async def test_a_reaction_is_an_event_and_is_shown_as_ones_own(daemon, client):
+    """An emoji, nothing else; an empty one takes it back."""
+    for emoji in ("👩‍👩‍👧", ""):
+        asking = await change(daemon, client, "PUT", "/api/messages/w8/reaction", {"emoji": emoji}, [item(8)])
+        event = (await daemon.accept()).event
+        assert (event.kind, event.message_id, event.text) == ("reaction", "w8", emoji)
+        assert (await asking).status_code == 202
+    for emoji in ("ok", "👍 👍", "<b>", "👍" * 17):
+        assert (await client.put("/api/messages/w8/reaction", json={"emoji": emoji})).status_code == 400
+    asking = asyncio.create_task(client.get("/api/messages"))
+    ask = await daemon.expect(AskHistory)
+    shown = item(8, direction="out", reactions=["👍", "👀"], reactors=["owner", "17"], format="markdown", text="**b**")
+    daemon.send(History(ref=ask.ref, items=[shown]))
+    (message,) = (await asking).json()["messages"]
+    assert (message["reactions"], message["mine"]) == (["👍", "👀"], ["👍"])
+    assert message["html"] == "<p><strong>b</strong></p>\n"
 
 
 # -- events
@@ -261,7 +368,7 @@ async def test_events_begin_with_the_presence_and_go_on_with_receipts(daemon, cl
     async with client.stream("GET", "/api/events") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         events = events_of(response)
-        assert await anext(events) == ("presence", {"listening": False, "text": "Nobody listens.", "working": False})
+        assert await anext(events) == ("presence", {"listening": False, "text": "Nobody listens."})
         daemon.send(Receipt(item=item(5, state="seen")))
         name, data = await anext(events)
         assert (name, data["id"], data["state"]) == ("message", "w5", "seen")

@@ -28,6 +28,7 @@ from channeld.ipc.messages import (
     MAX_FRAME_BYTES,
     PROTOCOL,
     Accepted,
+    AnswerPrompt,
     AskHistory,
     Beat,
     Capabilities,
@@ -42,6 +43,7 @@ from channeld.ipc.messages import (
     Message,
     Offer,
     Presence,
+    Prompt,
     Ready,
     Receipt,
     Refused,
@@ -50,6 +52,7 @@ from channeld.ipc.messages import (
     Sent,
     ToWorker,
     Trouble,
+    Typing,
     Uncertain,
     Welcome,
     encode,
@@ -113,6 +116,12 @@ class Platform(Protocol):
 
     def presence(self, presence: Presence) -> None:
         """Hear whether a session listens (only with ``capabilities.presence``)."""
+
+    def typing(self, typing: Typing) -> None:
+        """Hear that Claude works on a message of a chat, or ceased to (only with ``capabilities.presence``)."""
+
+    def prompt(self, prompt: Prompt) -> None:
+        """Hear of a prompt that is open or settled now (only with ``capabilities.prompts``)."""
 
     async def stop(self) -> None:
         """Stop receiving and close connections; also called after a start that was cut short or failed."""
@@ -196,6 +205,19 @@ class Runtime:
             raise ConnectionError("the daemon answered a question with something else")
         return answer
 
+    async def answer(self, prompt_id: str, answer: str, sender_id: str, sender: str) -> Accepted | Refused:
+        """Hand on somebody's answer to a prompt, and return whether it counts.
+
+        Raises:
+            ConnectionError: the daemon is gone.
+        """
+        settled = await self._ask(
+            lambda ref: AnswerPrompt(ref=ref, id=prompt_id, answer=answer, sender_id=sender_id, sender=sender)
+        )
+        if isinstance(settled, History):
+            raise ConnectionError("the daemon answered a prompt's answer with something else")
+        return settled
+
     def trouble(self, code: str, text: str = "", hint: str = "") -> None:
         """Tell that something is wrong on the platform's side; with an empty ``text``, that it is over."""
         self._write(Trouble(code=code, text=text, hint=hint))
@@ -256,6 +278,10 @@ class Runtime:
                 self._tell(self._platform.receipt, item)
             case Presence():
                 self._tell(self._platform.presence, message)
+            case Typing():
+                self._tell(self._platform.typing, message)
+            case Prompt():
+                self._tell(self._platform.prompt, message)
             case Welcome():
                 if not self._welcome.done():
                     self._welcome.set_result(message)

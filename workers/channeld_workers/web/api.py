@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from functools import partial
@@ -17,15 +18,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from channeld.core.errors import Refused as RequestRefused
-from channeld.ipc.messages import Accepted, Attachment, History, Inbound
+from channeld.ipc.messages import Accepted, Attachment, History, HistoryItem, Inbound, Refused
 from channeld_workers.runtime import Runtime
 from channeld_workers.web import body, files, ids, render
 from channeld_workers.web.auth import Guard, Refusal, answer, error
 from channeld_workers.web.hub import Hub
+from channeld_workers.web.prompts import Prompts
 
 ANSWER_WITHIN_S: Final = 30.0
 """How long the daemon may take; after that nobody knows whether it is on disk."""
-SENDER: Final = ("owner", "you")  # id and name: the holder of the token
+OWNER_NAME: Final = "you"
+QUOTE_LIMIT: Final = 400
+"""Characters of a quoted message that travel with the one that quotes it."""
 _MODULES: Final = (
     "api app banner chosen composer dom events files menu message outbox prompts prose scroll tabs timeline".split()
 )
@@ -38,7 +42,7 @@ _STATIC: Final = {
 _AWAY: Final = Refusal(
     503, "channeld does not answer.", "Repeat it with the same Idempotency-Key: that cannot double a message."
 )
-
+_AWAY_ANSWER: Final = Refusal(503, "channeld does not answer.", "Look whether the question is still open.")
 _KEY_TAKEN: Final = Refusal(
     422, "This Idempotency-Key was used for another text.", "Use a new key for every message; keep it for repeats only."
 )
@@ -47,9 +51,10 @@ _KEY_TAKEN: Final = Refusal(
 class Api:
     """Answers requests; whoever gets here has passed the guard."""
 
-    def __init__(self, runtime: Runtime, hub: Hub, chat: str, max_upload_bytes: int) -> None:
+    def __init__(self, runtime: Runtime, hub: Hub, prompts: Prompts, chat: str, max_upload_bytes: int) -> None:
         self._runtime = runtime
         self._hub = hub
+        self._prompts = prompts
         self._chat = chat
         self._max_upload_bytes = max_upload_bytes
 
@@ -59,6 +64,8 @@ class Api:
         routes += [
             Route("/api/messages", self.messages),
             Route("/api/messages", self.post_message, methods=["POST"]),
+            Route("/api/messages/{message_id}", self.edit_message, methods=["PATCH"]),
+            Route("/api/messages/{message_id}/reaction", self.react, methods=["PUT"]),
             Route("/api/files", self.post_files, methods=["POST"]),
             Route("/api/files/{message_id}/{index:int}", self.file),
             Route("/api/prompts", self.prompts),
@@ -72,7 +79,7 @@ class Api:
         """Put a text into the mailbox; 202 once it is on disk."""
         key = body.read_key(request)
         post = await body.read_post(request)
-        return await self._offer(key, post.text, post.reply_to, [])
+        return await self._post(key, post.text, post.reply_to, [])
 
     async def post_files(self, request: Request) -> Response:
         """Save files and put a message with them into the mailbox; 202 once all of it is on disk."""
@@ -89,37 +96,63 @@ class Api:
             return error(Refusal(503, f"The file cannot be saved: {problem.strerror}.", "Make room on the disk."))
         finally:
             await form.close()
-        return await self._offer(key, upload.text, upload.reply_to, saved)
+        return await self._post(key, upload.text, upload.reply_to, saved)
 
-    async def _offer(self, key: str | None, text: str, reply_to: str | None, saved: list[Attachment]) -> Response:
+    async def edit_message(self, request: Request) -> Response:
+        """Change the text of a message of one's own; 202 once that is on disk."""
+        key = body.read_key(request)
+        text = await body.read_text(request, "text")
+        if not text.strip():
+            raise HTTPException(400, "The text is empty.")
+        edited = await self._find(request)
+        if edited.direction != "in":
+            raise HTTPException(403, "Only your own messages can be edited.")
+        if edited.text == text:
+            return answer({"message_id": edited.id}, 202)  # nothing to tell Claude
+        verdict = await self._offer(self._event(f"edited:{edited.id}:{_once(key)}", "edited", edited.id, text))
+        return _verdict(verdict, edited.id)
+
+    async def react(self, request: Request) -> Response:
+        """React to a message with an emoji, or take that back with an empty one; 202 once it is on disk."""
+        key = body.read_key(request)
+        emoji = body.check_emoji(await body.read_text(request, "emoji"))
+        target = await self._find(request)
+        verdict = await self._offer(self._event(f"reaction:{target.id}:{_once(key)}", "reaction", target.id, emoji))
+        return _verdict(verdict, target.id)
+
+    async def _post(self, key: str | None, text: str, reply_to: str | None, saved: list[Attachment]) -> Response:
         message_id = ids.new_id(time.time_ns() // 1_000_000, os.urandom(10)) if key is None else ids.posted_id(key)
-        event = Inbound(
-            event_key=f"message:{message_id}",
-            chat=self._chat,
-            message_id=message_id,
-            sender_id=SENDER[0],
-            sender=SENDER[1],
-            text=text,
-            sent_at=time.time(),
-            reply_to_id=reply_to,
-            attachments=saved,
-        )
+        event = self._event(f"message:{message_id}", "message", message_id, text)
+        event.reply_to_id, event.attachments = reply_to, saved
+        if reply_to is not None:
+            with contextlib.suppress(HTTPException):  # a quote without its text is better than no message
+                if (quoted := await self._known(reply_to)) is not None:
+                    event.reply_to_user, event.reply_to_text = quoted.user, quoted.text[:QUOTE_LIMIT]
+        verdict = await self._offer(event)
+        if verdict is None:
+            return error(_AWAY)  # the files stay: the message may be on disk
+        if isinstance(verdict, Refused) or verdict.duplicate:
+            await asyncio.to_thread(files.discard, saved)
+        if isinstance(verdict, Accepted) and verdict.duplicate:
+            known = await self._known(message_id)
+            if known is not None and not known.edited and known.text != text:
+                return error(_KEY_TAKEN)
+        return _verdict(verdict, message_id)
+
+    def _event(self, key: str, kind: str, message_id: str, text: str) -> Inbound:
+        """Return an event of the token's holder."""
+        return Inbound(
+            event_key=key, chat=self._chat, kind=kind, message_id=message_id, sender_id=ids.OWNER, sender=OWNER_NAME,
+            text=text, sent_at=time.time(),
+        )  # fmt: skip
+
+    async def _offer(self, event: Inbound) -> Accepted | Refused | None:
+        """Return what the daemon says; None where nobody can tell whether it is on disk."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                verdict = await self._runtime.offer(event)
+                return await self._runtime.offer(event)
         except (ConnectionError, TimeoutError):
-            return error(_AWAY)  # the files stay: the message may be on disk
-        if isinstance(verdict, Accepted):
-            if verdict.duplicate:
-                await asyncio.to_thread(files.discard, saved)
-                known = (await self._ask(only=message_id)).items
-                if known and known[0].text != text:
-                    return error(_KEY_TAKEN)
-            return answer({"message_id": message_id}, 202)
-        await asyncio.to_thread(files.discard, saved)
-        if verdict.retry:
-            return error(Refusal(503, verdict.text, "Repeat it in a moment."))
-        return error(Refusal(403, verdict.text))
+            return None
 
     async def messages(self, request: Request) -> Response:
         """List messages, oldest first."""
@@ -131,10 +164,7 @@ class Api:
         """Hand out the file of a message of this chat. Only what the mailbox knows has an address here."""
         message_id, index = request.path_params["message_id"], request.path_params["index"]
         gone = HTTPException(404, "There is no such file: the message is unknown, or its files were deleted by age.")
-        if not ids.MESSAGE_ID.fullmatch(message_id):
-            raise gone
-        history = await self._ask(only=message_id)
-        item = next((item for item in history.items if item.id == message_id and item.chat == self._chat), None)
+        item = await self._known(message_id)
         if item is None or index >= len(item.attachments):
             raise gone
         file = item.attachments[index]
@@ -149,6 +179,20 @@ class Api:
             content_disposition_type=files.disposition(mime),
         )
 
+    async def _find(self, request: Request) -> HistoryItem:
+        """Return the message that the path names."""
+        item = await self._known(request.path_params["message_id"])
+        if item is None:
+            raise HTTPException(404, "There is no such message: its id is wrong, or it was deleted by age.")
+        return item
+
+    async def _known(self, message_id: str) -> HistoryItem | None:
+        """Return a message of this chat, or None."""
+        if not ids.MESSAGE_ID.fullmatch(message_id):
+            return None
+        items = (await self._ask(only=message_id)).items
+        return next((item for item in items if item.id == message_id and item.chat == self._chat), None)
+
     async def _ask(
         self, *, after: str | None = None, before: str | None = None, limit: int = 200, only: str | None = None
     ) -> History:
@@ -161,18 +205,51 @@ class Api:
             raise HTTPException(503, _AWAY.error) from problem
 
     async def prompts(self, request: Request) -> Response:
-        """List what waits for an answer: nothing asks yet."""
-        return answer({"prompts": []})
+        """List what waits for an answer, and what was settled lately."""
+        return answer({"prompts": self._prompts.listed()})
 
     async def answer_prompt(self, request: Request) -> Response:
-        """Answer a prompt."""
-        raise HTTPException(404, "No prompt with this id is open.")
+        """Answer a prompt; 200 once the answer counts."""
+        text = await body.read_text(request, "answer")
+        prompt = self._prompts.find(request.path_params["prompt_id"])
+        if prompt is None:
+            raise HTTPException(404, "There is no such prompt.")
+        if prompt.state != "open":
+            return error(Refusal(409, "That was settled already.", "Nothing has to be done."))
+        if prompt.kind == "permission" and text not in prompt.options:
+            raise HTTPException(400, f"The answer must be one of: {', '.join(prompt.options)}.")
+        if not text.strip():
+            raise HTTPException(400, "The answer is empty.")
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                verdict = await self._runtime.answer(prompt.id, text, ids.OWNER, OWNER_NAME)
+        except (ConnectionError, TimeoutError):
+            return error(_AWAY_ANSWER)
+        if isinstance(verdict, Accepted):
+            return answer({})
+        return error(Refusal(503 if verdict.retry else 409, verdict.text))
 
     async def events(self, request: Request) -> Response:
         """Stream what happens, from now on."""
         if self._hub.full:
             return error(Refusal(503, "Too many pages are open.", "Close some of them."))
         return StreamingResponse(self._hub.stream(), media_type="text/event-stream")
+
+
+def _once(key: str | None) -> str:
+    """Return what tells a change from every other: the caller's key, by which it may be repeated, or chance."""
+    return os.urandom(10).hex() if key is None else ids.posted_id(key)
+
+
+def _verdict(verdict: Accepted | Refused | None, message_id: str) -> Response:
+    """Answer a post by what the daemon said."""
+    if verdict is None:
+        return error(_AWAY)
+    if isinstance(verdict, Accepted):
+        return answer({"message_id": message_id}, 202)
+    if verdict.retry:
+        return error(Refusal(503, verdict.text, "Repeat it in a moment."))
+    return error(Refusal(403, verdict.text))
 
 
 def _static(name: str, mime: str) -> partial[Response]:

@@ -15,6 +15,8 @@ from channeld_workers.web.ids import MESSAGE_ID
 
 MAX_TEXT: Final = 100_000
 """Characters of one message."""
+MAX_EMOJI: Final = 16
+"""Characters of a reaction: families and flags take many."""
 MAX_JSON_BYTES: Final = 12 * MAX_TEXT + 64 * 1024
 """Room for a text of the greatest length of which every character is written as two ``\\uXXXX``."""
 FORM_OVERHEAD_BYTES: Final = 4 * MAX_TEXT + 64 * 1024
@@ -54,6 +56,36 @@ async def read_post(request: Request) -> Post:
     if not post.text.strip():
         raise HTTPException(400, "The text is empty.")
     return post
+
+
+async def read_text(request: Request, name: str) -> str:
+    """Return the one string of a JSON body such as ``{"emoji": "👍"}``.
+
+    Raises:
+        HTTPException: 400 or 413 with a sentence.
+    """
+    _check_length(request, MAX_JSON_BYTES, _too_long())
+    request = Request(request.scope, _bounded(request.receive, MAX_JSON_BYTES, _too_long()))
+    try:
+        given = msgspec.json.decode(await request.body(), type=dict[str, str])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        given = {}
+    if set(given) != {name}:
+        raise HTTPException(400, f'The body must be JSON like {{"{name}": "…"}}.')
+    if len(given[name]) > MAX_TEXT:
+        raise _too_long()
+    return given[name]
+
+
+def check_emoji(text: str) -> str:
+    """Return an emoji, or nothing.
+
+    Raises:
+        HTTPException: it is something else.
+    """
+    if len(text) > MAX_EMOJI or any(c.isalnum() or c.isspace() or (c < "\x80" and c not in "#*") for c in text):
+        raise HTTPException(400, "A reaction is one emoji, or nothing to take it back.")
+    return text
 
 
 async def read_upload(request: Request, max_bytes: int) -> tuple[Upload, FormData]:

@@ -21,12 +21,22 @@ class Hub:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
-        self._presence: bytes | None = None
+        self._state: dict[str, bytes] = {}  # what whoever comes later is told first
 
     def presence(self, data: dict[str, Any]) -> None:
         """Tell everybody whether a session listens, and whoever comes later."""
-        self._presence = _event("presence", data)
-        self._publish(self._presence)
+        self._keep("presence", _event("presence", data))
+
+    def typing(self, working: bool) -> None:
+        """Tell everybody whether Claude works on a message, and whoever comes later."""
+        self._keep("typing", _event("typing", {"working": working}))
+
+    def prompt(self, data: dict[str, Any]) -> None:
+        """Tell everybody of a prompt, and of an open one whoever comes later."""
+        key, event = f"prompt {data['id']}", _event("prompt", data)
+        self._keep(key, event)
+        if data["state"] != "open":
+            del self._state[key]
 
     def message(self, data: dict[str, Any]) -> None:
         """Tell everybody of a message that is new or has changed."""
@@ -46,8 +56,8 @@ class Hub:
     def listening(self) -> Iterator[asyncio.Queue[bytes | None]]:
         """Yield a queue of events that begins with the present state; None in it says that the stream is over."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        if self._presence is not None:
-            queue.put_nowait(self._presence)
+        for event in self._state.values():
+            queue.put_nowait(event)
         self._listeners.add(queue)
         try:
             yield queue
@@ -67,6 +77,10 @@ class Hub:
                 if event is None:
                     return
                 yield event
+
+    def _keep(self, key: str, event: bytes) -> None:
+        self._state[key] = event
+        self._publish(event)
 
     def _publish(self, event: bytes) -> None:
         for queue in list(self._listeners):

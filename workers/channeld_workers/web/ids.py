@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 
+OWNER = "owner"
+"""Sender id of whoever holds the token."""
 MESSAGE_ID = re.compile(r"[a-z0-9-]{1,64}")
 
 

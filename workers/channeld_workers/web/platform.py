@@ -11,13 +11,14 @@ from typing import Final
 
 import uvicorn
 
-from channeld.ipc.messages import Capabilities, Failed, HistoryItem, Presence, Send, Sent
+from channeld.ipc.messages import Capabilities, Failed, HistoryItem, Presence, Prompt, Send, Sent, Typing
 from channeld_workers.runtime import BadCredentials, BadSettings, Outcome, Runtime
 from channeld_workers.web import ids, render
 from channeld_workers.web.api import Api
 from channeld_workers.web.body import MAX_TEXT
 from channeld_workers.web.http import ImpatientHttp
 from channeld_workers.web.hub import Hub
+from channeld_workers.web.prompts import Prompts
 from channeld_workers.web.settings import read_settings
 
 ADDRESS: Final = "127.0.0.1"
@@ -41,10 +42,12 @@ class WebPlatform:
         idempotent=True,
         receipts=True,
         presence=True,
+        prompts=True,
     )
 
     def __init__(self) -> None:
         self._hub = Hub()
+        self._prompts = Prompts()
         self._chat = ""
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -60,7 +63,7 @@ class WebPlatform:
         listener = _listen(runtime.worker, settings.port)
         port = listener.getsockname()[1]
         self._chat = f"{runtime.worker}:{CHAT}"
-        app = Api(runtime, self._hub, self._chat, settings.max_upload_bytes).app(port, runtime.token)
+        app = Api(runtime, self._hub, self._prompts, self._chat, settings.max_upload_bytes).app(port, runtime.token)
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -99,6 +102,16 @@ class WebPlatform:
     def presence(self, presence: Presence) -> None:
         """Show whether a session listens."""
         self._hub.presence(render.presence(presence))
+
+    def typing(self, typing: Typing) -> None:
+        """Show whether Claude works on a message of this chat."""
+        if typing.chat == self._chat:
+            self._hub.typing(typing.working)
+
+    def prompt(self, prompt: Prompt) -> None:
+        """Show what Claude Code asks, or that it is settled."""
+        self._prompts.put(prompt)
+        self._hub.prompt(render.prompt(prompt))
 
     async def stop(self) -> None:
         """Finish the requests in hand and close."""

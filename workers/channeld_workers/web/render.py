@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from channeld.ipc.messages import HistoryItem, Presence
+from channeld.ipc.messages import HistoryItem, Presence, Prompt
+from channeld_workers.web.ids import OWNER
+from channeld_workers.web.markdown import to_html
 
 
 def message(item: HistoryItem) -> dict[str, Any]:
@@ -19,6 +21,7 @@ def message(item: HistoryItem) -> dict[str, Any]:
         "seq": item.seq,
         "direction": item.direction,
         "text": item.text,
+        "html": to_html(item.text) if item.format == "markdown" else None,
         "ts": datetime.fromtimestamp(item.ts, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "user": item.user,
         "state": item.state,
@@ -34,10 +37,19 @@ def message(item: HistoryItem) -> dict[str, Any]:
         ],
         "edited": item.edited,
         "reactions": item.reactions,
+        "mine": [emoji for emoji, who in zip(item.reactions, item.reactors, strict=False) if who == OWNER],
         "error": item.error,
     }
 
 
 def presence(news: Presence) -> dict[str, Any]:
     """Return the data of a ``presence`` event."""
-    return {"listening": news.listening, "text": news.text, "working": news.working}
+    return {"listening": news.listening, "text": news.text}
+
+
+def prompt(item: Prompt) -> dict[str, Any]:
+    """Return a prompt for ``GET /api/prompts`` and the ``prompt`` events."""
+    return {
+        "id": item.id, "kind": item.kind, "title": item.title, "body": item.body, "options": item.options,
+        "state": item.state, "answer": item.answer,
+    }  # fmt: skip

@@ -4,7 +4,7 @@ import { at, tell } from "/api.js";
 import { $, announce, button, complain, copyText, place } from "/dom.js";
 
 const EMOJI = ["👍", "❤️", "😄", "🎉", "👀", "🙏"];
-let current = null; // {data, node, anchor, actions}
+let current = null; // {data, anchor, actions}
 
 /** Open it beside a button. `actions` are `reply` and `edit`. */
 export function openMenu(data, anchor, actions) {
@@ -13,6 +13,7 @@ export function openMenu(data, anchor, actions) {
   $("menu-copy").hidden = !data.text;
   for (const one of $("menu-emoji").children) one.setAttribute("aria-pressed", String(data.mine.includes(one.textContent)));
   $("menu-free").value = "";
+  anchor.setAttribute("aria-expanded", "true");
   $("menu").showPopover();
   place($("menu"), anchor);
   $("menu-emoji").firstChild.focus();
@@ -39,6 +40,9 @@ function choose(emoji) {
   react(data, data.mine.includes(emoji) ? "" : emoji);
 }
 
+$("menu").addEventListener("toggle", ({ newState }) => {
+  if (newState === "closed") current.anchor.setAttribute("aria-expanded", "false");
+});
 $("menu-emoji").append(...EMOJI.map((emoji) => {
   const one = button("emoji", () => choose(emoji), emoji);
   one.setAttribute("aria-label", `React with ${emoji}`);

@@ -1,0 +1,107 @@
+"""Issues that can be told from how things stand: who listens, what waits, what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from channeld.core.health import SESSIONS, Report
+from channeld.core.listening import ATTACH, Listening, Verdict
+
+_WHERE: Final = "docs/attaching.md has the steps."
+
+
+class Seat(NamedTuple):
+    """An attached session."""
+
+    name: str
+    verdict: Verdict
+    unconfirmed: int = 0  # messages given to it that it has not read
+    unconfirmed_since: float | None = None  # unix time of the oldest of them
+
+
+def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> Report:
+    """Say why chats have no session to go to.
+
+    Args:
+        seats: all attached sessions, in the order in which they came.
+        default: the name that a session must have, if one is configured.
+        since: unix time since which it is so.
+    """
+    deaf = [seat for seat in seats if seat.verdict.listening is not Listening.YES]
+    if len(deaf) < len(seats):
+        return Report(
+            "default_session_missing",
+            f"New messages wait for a session named {default}, and none of that name listens.",
+            f"Start one whose server entry has the arguments `mcp --name {default}`, or change default under "
+            "[sessions] in config.toml and run `channeld restart`.",
+            since,
+            SESSIONS,
+        )
+    if deaf:
+        latest = deaf[-1]
+        text = f"The session {latest.name} does not listen: {latest.verdict.reason}."
+        return Report("session_deaf", text, latest.verdict.mend, since, SESSIONS)
+    return Report(
+        "no_session", "No Claude Code session is attached.", f"In a project, run `{ATTACH}`. {_WHERE}", since, SESSIONS
+    )
+
+
+def stuck(seats: Iterable[Seat]) -> list[Report]:
+    """Return the sessions that have been given messages and do not read them."""
+    return [
+        Report(
+            "session_stuck",
+            f"The session {seat.name} has not taken {_count(seat.unconfirmed, 'message')} that it was given.",
+            "Look at its terminal. If it hangs, end it: the messages go back to the queue.",
+            seat.unconfirmed_since,
+            seat.name,
+        )
+        for seat in seats
+        if seat.unconfirmed_since is not None
+    ]
+
+
+def waiting(chats: Iterable[tuple[str, int, float]]) -> list[Report]:
+    """Say that received messages wait.
+
+    Args:
+        chats: (chat, how many, unix time of the oldest) of each chat where some do.
+    """
+    queues = list(chats)
+    if not queues:
+        return []
+    text = f"{_count(sum(count for _, count, _ in queues), 'message')} for Claude waiting."
+    return [Report("messages_waiting", text, "`channeld messages list --state queued`", min(q[2] for q in queues))]
+
+
+def sending(parts: Iterable[tuple[str, str, int, float, int]]) -> list[Report]:
+    """Say what is wrong with what Claude sends.
+
+    Args:
+        parts: (worker, state, how many, unix time of the oldest, how many lately) of those not done or gone wrong.
+    """
+    reports = []
+    for worker, state, count, since, lately in parts:
+        match state:
+            case "queued" | "sending":
+                text = f"{_count(count, 'part')} of Claude's answers waiting to be sent by {worker}."
+                hint = f"See `channeld logs {worker}`; if nothing moves: `channeld restart {worker}`"
+                reports.append(Report("sends_waiting", text, hint, since, worker))
+            case "failed" if lately:
+                text = f"{_count(lately, 'message')} to {worker} could not be sent in the last 24 hours."
+                hint = _by_hand("failed")
+                reports.append(Report("sends_failed", text, hint, since, worker))
+            case "uncertain" if lately:
+                text = f"{_count(lately, 'message')} to {worker} may or may not have been sent in the last 24 hours."
+                hint = _by_hand("uncertain")
+                reports.append(Report("sends_uncertain", text, hint, since, worker))
+    return reports
+
+
+def _by_hand(state: str) -> str:
+    return f"`channeld messages list --state {state}`, then `channeld messages retry NUMBER` or `drop NUMBER`"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,19 @@
+-- Version 2: senders edit their messages and react to others'.
+
+-- The sender's latest edit. text stays what was accepted, because that is what a later push repeats.
+ALTER TABLE event ADD COLUMN latest TEXT;
+
+CREATE INDEX event_about ON event (chat, message_id) WHERE kind <> 'message';
+CREATE INDEX part_about ON part (chat, message_id) WHERE kind <> 'message';
+-- Few rows, and `status` asks for them every second.
+CREATE INDEX part_trouble ON part (worker, state, changed_at) WHERE state IN ('failed', 'uncertain');
+
+DROP VIEW timeline;
+CREATE VIEW timeline AS
+SELECT seq, 'in' AS direction, chat, message_id AS id, coalesce(latest, text) AS text, accepted_at, state, detail,
+       latest IS NOT NULL AS edited, NULL AS error, delivery_id, pushes
+  FROM event WHERE kind = 'message'
+UNION ALL
+SELECT seq, 'out', chat, coalesce(platform_id, 'out-' || seq), text, accepted_at, state, detail, edited, error,
+       NULL, 0
+  FROM part WHERE kind = 'message';
