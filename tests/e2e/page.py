@@ -1,4 +1,4 @@
-"""What the tests of the page share: looks, visits, Claude at the other end, and a daemon that says what the test says."""
+"""What the tests of the page share: looks, visits, Claude at the other end, and a daemon that says what it is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from channeld.ipc.messages import (
@@ -72,9 +72,7 @@ async def window(browser: Browser, look: Look = WIDE, **more: Any) -> AsyncItera
     )
     context.set_default_timeout(10_000)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on(
-        "console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None
-    )
+    context.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
     try:
         yield context
     finally:
@@ -167,10 +165,7 @@ def picture(width: int = 96, height: int = 64) -> bytes:
             rows += bytes((207, 92, 71) if ground and 14 <= bar < 19 else (72, 148, 130) if ground else (243, 243, 236))
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(bytes(rows)))
-        + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(rows))) + chunk(b"IEND", b"")
     )
 
 

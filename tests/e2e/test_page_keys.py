@@ -12,6 +12,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 FOCUSED = """(node => node === document.body ? "" : node.getAttribute("aria-label") || node.textContent.trim())
   (document.activeElement)"""
 
+RING = """(node => node.id === "text" ? getComputedStyle(node.parentElement).boxShadow !== "none"
+  : getComputedStyle(node).outlineStyle !== "none")(document.activeElement)"""
+
 
 async def focused(page: Page) -> str:
     """Return what has the focus, by its name."""
@@ -25,11 +28,7 @@ async def tab_to(page: Page, name: str, key: str = "Tab") -> None:
     for _ in range(25):
         await page.keyboard.press(key)
         passed.append(await focused(page))
-        ring = await page.evaluate(
-            "(() => { const s = getComputedStyle(document.activeElement), l = getComputedStyle(document.querySelector('#line'));"
-            " return document.activeElement.id === 'text' ? l.boxShadow !== 'none' : s.outlineStyle !== 'none'; })()"
-        )
-        assert ring or passed[-1] == "", f"{passed[-1]} does not show that it has the focus"
+        assert await page.evaluate(RING) or passed[-1] == "", f"{passed[-1]} does not show that it has the focus"
         if name in passed[-1]:
             return
     raise AssertionError(f"{name} is not within reach of {key}: {passed}")

@@ -20,7 +20,8 @@ TRIES = """async ([base, token]) => {
   const got = {}, api = `${base}/api/messages`, bearer = { Authorization: `Bearer ${token}` };
   const post = { method: "POST", body: JSON.stringify({ text: "forged" }) };
   const attempt = async (name, what) => {
-    got[name] = await Promise.race([what(), new Promise((late) => setTimeout(late, 1500, "nothing"))]).catch(() => "refused");
+    const late = new Promise((done) => setTimeout(done, 1500, "nothing"));
+    got[name] = await Promise.race([what(), late]).catch(() => "refused");
   };
   const read = (url, options) => fetch(url, options).then((answer) => answer.text());
   const element = (tag, fields) => new Promise((done) => {
@@ -42,7 +43,8 @@ TRIES = """async ([base, token]) => {
     };
     node.submit();
   });
-  for (const [name, url] of [["page", `${base}/?token=${token}`], ["history", api], ["history by address", `${api}?token=${token}`]]) {
+  const targets = { page: `${base}/?token=${token}`, history: api, "history by address": `${api}?token=${token}` };
+  for (const [name, url] of Object.entries(targets)) {
     await attempt(`${name}, cors`, () => read(url));
     await attempt(`${name}, no-cors`, () => read(url, { mode: "no-cors" }));
     await attempt(`${name}, with the token`, () => read(url, { headers: bearer }));
@@ -50,7 +52,9 @@ TRIES = """async ([base, token]) => {
   await attempt("post, cors", () => read(api, post));
   await attempt("post, no-cors", () => read(api, { ...post, mode: "no-cors" }));
   await attempt("post, with the token", () => read(api, { ...post, headers: bearer }));
-  for (const type of ["text/plain", "multipart/form-data"]) await attempt(`form ${type}`, () => form(`${api}?token=${token}`, type));
+  for (const type of ["text/plain", "multipart/form-data"]) {
+    await attempt(`form ${type}`, () => form(`${api}?token=${token}`, type));
+  }
   await attempt("script", () => element("script", { src: `${base}/app.js` }));
   await attempt("history as script", () => element("script", { src: `${api}?token=${token}` }));
   await attempt("picture", () => element("img", { src: `${base}/icon.svg` }));

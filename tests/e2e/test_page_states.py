@@ -25,7 +25,7 @@ from tests.e2e.page import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-NOBODY = "No Claude Code session is attached, so messages wait. Run `claude --channels server:channeld` in your project."
+NOBODY = "No Claude Code session is attached, so messages wait. Run `claude --channels server:channeld` there."
 BUSY = "Claude is busy since 09:12; messages wait until it has finished."
 STATES = {
     "held": "files are still arriving",
@@ -102,8 +102,8 @@ async def test_every_state_has_a_tick_in_words(browser: Browser, stage: Stage, l
             tick = message(page, f"is {state}").locator(".tick")
             await expect(tick).to_have_accessible_name(re.compile(words))
             await expect(tick).to_have_accessible_name(re.compile("the reason"))
-        pictures = await page.locator(".tick use").evaluate_all("all => new Set(all.map(u => u.getAttribute('href'))).size")
-        assert pictures >= 5, "told by colour alone"
+        pictures = await page.locator(".tick use").evaluate_all("all => all.map(use => use.getAttribute('href'))")
+        assert len(set(pictures)) >= 5, "told by colour alone"
         await inspect(page)
         if look.touch:
             assert await too_small(page) == []
