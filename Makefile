@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: help run test lint e2e bench handshake clean
+.PHONY: help run test lint e2e pictures bench handshake clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 16
@@ -25,6 +25,9 @@ lint: $(READY) ## Check style, types and who imports whom
 e2e: $(READY) ## Run the tests with the real Claude Code and a real browser (Debian, root)
 	@test -n "$$CLAUDE_BIN" || .ci/install-claude
 	$(BIN)/python -m pytest --no-skips tests/e2e $(PYTEST_FLAGS)
+
+pictures: $(READY) ## Take the pictures of the docs anew (for colour emoji: fonts-noto-color-emoji)
+	CHANNELD_PICTURES="$(CURDIR)/docs/pictures" $(BIN)/python -m pytest tests/e2e/test_page_pictures.py $(PYTEST_FLAGS)
 
 bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same run
 	$(BIN)/python -m tests.benchmarks
