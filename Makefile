@@ -29,7 +29,7 @@ e2e: $(READY) ## Run the tests with the real Claude Code and a real browser (Deb
 bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same run
 	$(BIN)/python -m tests.benchmarks
 
-pictures: $(READY) ## Take the pictures in docs/pictures anew (needs what e2e needs)
+pictures: $(READY) ## Take the pictures of the docs anew (for colour emoji: fonts-noto-color-emoji)
 	@test -n "$$CLAUDE_BIN" || .ci/install-claude
 	mkdir -p docs/pictures
 	CHANNELD_PICTURES="$(CURDIR)/docs/pictures" $(BIN)/python -m pytest tests/e2e -k pictures $(PYTEST_FLAGS)
