@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: help run test lint e2e bench handshake man clean
+.PHONY: help run test lint e2e bench pictures handshake man clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 16
@@ -28,6 +28,11 @@ e2e: $(READY) ## Run the tests with the real Claude Code and a real browser (Deb
 
 bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same run
 	$(BIN)/python -m tests.benchmarks
+
+pictures: $(READY) ## Take the pictures of the docs anew (for colour emoji: fonts-noto-color-emoji)
+	@test -n "$$CLAUDE_BIN" || .ci/install-claude
+	mkdir -p docs/pictures
+	CHANNELD_PICTURES="$(CURDIR)/docs/pictures" $(BIN)/python -m pytest tests/e2e -k pictures $(PYTEST_FLAGS)
 
 handshake: $(READY) ## Write the shim's built-in handshake anew from the daemon's tools
 	$(BIN)/python -m channeld.daemon.tool_list > channeld/cli/handshake.json

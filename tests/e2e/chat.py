@@ -63,7 +63,7 @@ class Chat:
 
     async def sees_answered(self, text: str) -> None:
         """Wait until the tick of a message says that Claude has answered."""
-        tick = self._messages("in", text).get_by_role("img", name=ANSWERED)
+        tick = self._messages("in", text).get_by_role("button", name=ANSWERED)
         await expect(tick).to_be_visible(timeout=LIMIT_MS)
 
     async def sees_banner(self, text: str) -> None:
@@ -72,8 +72,8 @@ class Chat:
 
     async def answers(self) -> list[str]:
         """Return the answers on the page, from top to bottom."""
-        return await self.page.locator("li.message.out .text").all_inner_texts()
+        return await self.page.locator("#messages li.message.out .text").all_inner_texts()
 
     def _messages(self, direction: str, text: str):
-        whole = self.page.get_by_text(re.compile(f"^{re.escape(text)}$"))
-        return self.page.locator(f"#messages li.message.{direction}").filter(has=whole)
+        whole = self.page.locator(".text", has_text=re.compile(rf"^\s*{re.escape(text)}\s*$"))
+        return self.page.locator(f"#messages > li.message.{direction}").filter(has=whole)

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.resources import files as resources
+from pathlib import PurePath
 from typing import Final
 
 from starlette.applications import Starlette
@@ -30,13 +32,7 @@ ANSWER_WITHIN_S: Final = 30.0
 OWNER_NAME: Final = "you"
 QUOTE_LIMIT: Final = 400
 """Characters of a quoted message that travel with the one that quotes it."""
-_STATIC: Final = {
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/draw.js": ("draw.js", "text/javascript"),
-    "/style.css": ("style.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+_PAGE_MIMES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _AWAY: Final = Refusal(
     503, "channeld does not answer.", "Repeat it with the same Idempotency-Key: that cannot double a message."
 )
@@ -58,7 +54,7 @@ class Api:
 
     def app(self, port: int, token: str) -> ASGIApp:
         """Return the ASGI application."""
-        routes = [Route(path, _static(name, mime)) for path, (name, mime) in _STATIC.items()]
+        routes = _page()
         routes += [
             Route("/api/messages", self.messages),
             Route("/api/messages", self.post_message, methods=["POST"]),
@@ -250,13 +246,22 @@ def _verdict(verdict: Accepted | Refused | None, message_id: str) -> Response:
     return error(Refusal(403, verdict.text))
 
 
-def _static(name: str, mime: str) -> partial[Response]:
-    content = (resources("channeld_workers.web") / "static" / name).read_bytes()
+def _page() -> list[Route]:
+    """Return a route for each file of the page, read now: no request leads to a path on the disk."""
+    routes = []
+    for file in (resources("channeld_workers.web") / "static").iterdir():
+        mime = _PAGE_MIMES.get(PurePath(file.name).suffix)
+        if mime is not None:
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            routes.append(Route(path, _static(file.read_bytes(), mime)))
+    return routes
 
+
+def _static(content: bytes, mime: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return Response(content, media_type=mime)
 
-    return endpoint  # type: ignore[return-value]
+    return endpoint
 
 
 async def _http_error(request: Request, problem: Exception) -> Response:

@@ -1,0 +1,79 @@
+// Messages that are not stored yet. Each keeps its key, so that sending it again cannot double it.
+
+import { call, tell } from "/api.js";
+import { $, announce, button, icon, make, sizeOf } from "/dom.js";
+import { toEnd } from "/scroll.js";
+import { find } from "/timeline.js";
+
+const UNSENT = "channeld.unsent";
+let unsent = []; // {key, text, files, reply_to, problem, busy, id, node}: an id means stored, and not shown above yet
+
+/** Send a message, and show it until it is one of the timeline. */
+export function post(text, files, reply_to) {
+  const one = { key: crypto.randomUUID(), text, files, reply_to };
+  unsent.push(one);
+  send(one);
+  toEnd();
+}
+
+/** Take away what is in the timeline now. */
+export const settle = () => forget((one) => one.id && find(one.id));
+
+function forget(done) {
+  for (const one of unsent.filter(done)) one.node.remove();
+  unsent = unsent.filter((one) => !done(one));
+  keep();
+}
+
+function keep() { // a reload must not lose what was typed; files it cannot keep
+  const texts = unsent.filter((one) => one.text && !one.id);
+  sessionStorage.setItem(UNSENT, JSON.stringify(texts.map(({ key, text, files, reply_to }) => ({ key, text, reply_to, had: files.length }))));
+}
+
+async function send(one) {
+  if (one.busy) return;
+  Object.assign(one, { busy: true, problem: "" });
+  show(one);
+  keep();
+  try {
+    one.id = (await (await request(one)).json()).message_id;
+  } catch (problem) {
+    one.problem = problem.message;
+    announce(`Not sent: ${problem.message}`);
+  }
+  one.busy = false;
+  show(one);
+  settle();
+}
+
+function request({ key, text, files, reply_to }) {
+  const headers = { "Idempotency-Key": key };
+  if (!files.length) return tell("POST", "/api/messages", reply_to ? { text, reply_to } : { text }, headers);
+  const body = new FormData();
+  body.append("text", text);
+  if (reply_to) body.append("reply_to", reply_to);
+  for (const file of files) body.append("file", file);
+  return call("/api/files", { method: "POST", headers, body });
+}
+
+function show(one) {
+  const bubble = make("div", "bubble"), node = make("li", "message in", make("div", "row", bubble));
+  if (one.text) bubble.append(make("p", "text plain", one.text));
+  for (const file of one.files) bubble.append(make("p", "file", icon("file"), make("span", "file-name", file.name), make("span", "file-size", sizeOf(file.size))));
+  if (one.problem) {
+    node.classList.add("stuck");
+    bubble.append(make("p", "problem", make("strong", "", "Not sent. "), one.problem), make("div", "choices",
+      button("primary", () => send(one), "Try again"), button("", () => { forget((other) => other === one); $("text").focus(); }, "Discard")));
+  } else bubble.append(make("div", "meta", make("span", "", one.id ? "Stored" : one.files.length ? "Uploading…" : "Storing…")));
+  if (one.node) one.node.replaceWith(node);
+  else $("unsent").append(node);
+  one.node = node;
+}
+
+/** Show again what was not sent before the page was reloaded. */
+export function restore() {
+  const kept = JSON.parse(sessionStorage.getItem(UNSENT) ?? "[]");
+  unsent = kept.map(({ had, ...one }) => ({ ...one, files: [],
+    problem: had ? "The page was reloaded meanwhile: its files are gone, add them again." : "The page was reloaded meanwhile." }));
+  unsent.forEach(show);
+}

@@ -1,0 +1,36 @@
+// The text of a message: Markdown that the server has rendered and sanitised, or plain text.
+
+import { copyButton, make } from "/dom.js";
+
+export function drawText(data) {
+  if (data.html == null) return make("p", "text plain", data.text);
+  const node = make("div", "text prose");
+  node.innerHTML = data.html; // sanitised by the server; and this page's policy runs no script that stands in it
+  for (const link of node.querySelectorAll("a[href]")) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+  for (const table of node.querySelectorAll("table")) {
+    const frame = scroller("table", "Table");
+    table.replaceWith(frame);
+    frame.append(table);
+  }
+  for (const pre of node.querySelectorAll("pre")) frameCode(pre);
+  return node;
+}
+
+function frameCode(pre) {
+  const code = pre.querySelector("code") ?? pre;
+  const language = /(?:^|\s)language-([\w+#.-]+)/.exec(code.className)?.[1] ?? "";
+  const frame = make("figure", "code", make("figcaption", "", make("span", "", language || "code"), copyButton(code)));
+  pre.replaceWith(frame);
+  const body = scroller("pre", language ? `Code in ${language}` : "Code");
+  body.append(pre);
+  frame.append(body);
+}
+
+// What scrolls must be within reach of the keyboard, and then needs a name.
+function scroller(className, label) {
+  const node = make("div", `scroller ${className}`);
+  node.tabIndex = 0;
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", label);
+  return node;
+}
