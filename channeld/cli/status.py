@@ -56,7 +56,7 @@ def sessions(as_json: bool) -> None:
     if as_json:
         print_json(data)
     else:
-        print_lines(session_lines(data["sessions"], time.time(), page_width()))
+        print_lines(session_lines(_near_home(data["sessions"]), time.time(), page_width()))
 
 
 def _ask(paths: Paths) -> dict[str, Any]:
@@ -99,7 +99,18 @@ def _why_not_running(paths: Paths) -> tuple[str, str]:
 def _lines(data: dict[str, Any], width: int) -> list[str]:
     from channeld.cli.render.status import status_lines  # noqa: PLC0415 - of no use to --help and --json
 
-    return status_lines(data, time.time(), width)
+    return status_lines({**data, "sessions": _near_home(data["sessions"])}, time.time(), width)
+
+
+def _near_home(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sessions with their folders as a person at this terminal writes them."""
+    home = os.path.expanduser("~")
+    return [
+        {**session, "project": "~" + project.removeprefix(home)}
+        if (project := session["project"]) == home or project.startswith(f"{home}/")
+        else session
+        for session in sessions
+    ]
 
 
 def _page(paths: Paths, width: int) -> list[str]:

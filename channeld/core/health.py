@@ -51,6 +51,13 @@ class Shown(NamedTuple):
     hides: tuple[str, ...]
     """Codes of the issues that this one explains."""
 
+    def as_data(self) -> dict[str, object]:
+        """Return it as ``channeld status --json`` prints it."""
+        return {
+            **self.report._asdict(), "severity": str(self.kind.severity), "why": self.kind.why,
+            "hides": list(self.hides),
+        }  # fmt: skip
+
 
 STORE: Final = "store"
 SESSIONS: Final = "sessions"

@@ -145,7 +145,7 @@ class Commands:
 
     def _issues(
         self, waiting: list[tuple[str, int, float]], parts: list[OpenParts], now: float
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         alone = self._router.nobody_listens()
         reports: list[Report] = [
             *self._health.reports(),
@@ -154,14 +154,7 @@ class Commands:
             *symptoms.waiting(waiting),
             *symptoms.sending(parts),
         ]
-        return [
-            {
-                "code": issue.report.code, "severity": str(issue.kind.severity), "text": issue.report.text,
-                "why": issue.kind.why, "hint": issue.report.hint, "subject": issue.report.subject,
-                "since": issue.report.since, "hides": list(issue.hides),
-            }
-            for issue in shown(reports, now)
-        ]  # fmt: skip
+        return [issue.as_data() for issue in shown(reports, now)]
 
     async def sessions(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return every session that is connected."""

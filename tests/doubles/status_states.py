@@ -1,10 +1,13 @@
-"""What the daemon tells ``status`` in its most usual states, as literal data. Times are relative to ``NOW``."""
+"""What the daemon tells ``status`` in its most usual states. Times are relative to ``NOW``; health is what core says."""
 
 from typing import Any
 
+from channeld.core.health import STORE, Report, shown
+from channeld.core.listening import judge
+from channeld.core.symptoms import Seat, nobody_listens, sending, waiting
+
 NOW = 1_760_000_000.0
-ATTACH = "claude --dangerously-load-development-channels server:channeld"
-NO_FLAG = "Claude Code was started without the channel flag"
+NO_FLAG = judge("auto", ["claude"])
 WEB = "http://127.0.0.1:8787"
 
 
@@ -13,7 +16,7 @@ def status(**parts: Any) -> dict[str, Any]:
     calm: dict[str, Any] = {
         "daemon": {
             "version": "0.1.0", "pid": 4711, "started_at": NOW - 3 * 3600,
-            "config": "/home/ada/.config/channeld/config.toml", "state": "/home/ada/.local/state/channeld",
+            "config": "/home/you/.config/channeld/config.toml", "state": "/home/you/.local/state/channeld",
         },
         "health": [], "workers": [worker()], "sessions": [session()], "events": {}, "waiting": [], "outbox": [],
     }  # fmt: skip
@@ -32,7 +35,7 @@ def worker(name: str = "web", **parts: Any) -> dict[str, Any]:
 def session(name: str = "shop", **parts: Any) -> dict[str, Any]:
     """Return a session that listens and is idle, except for the parts that are given."""
     idle = {
-        "name": name, "instance": f"i-{name}", "pid": 4800, "project": f"/home/ada/{name}", "claude_pid": 4790,
+        "name": name, "instance": f"i-{name}", "pid": 4800, "project": f"/home/you/{name}", "claude_pid": 4790,
         "client": "claude-code 2.1.330", "listening": "yes", "reason": "", "mend": "", "state": "attached",
         "unconfirmed": 0, "attached_at": NOW - 1800, "shim_version": "0.1.0", "default": True,
         "activity": "idle", "working_on": None, "working_since": None,
@@ -42,7 +45,12 @@ def session(name: str = "shop", **parts: Any) -> dict[str, Any]:
 
 def deaf(name: str = "shop", **parts: Any) -> dict[str, Any]:
     """Return a session that was started without the flag."""
-    return session(name, listening="no", reason=NO_FLAG, mend=f"Restart it with: {ATTACH}", default=False, **parts)
+    return session(name, listening="no", reason=NO_FLAG.reason, mend=NO_FLAG.mend, default=False, **parts)
+
+
+def told(*reports: Report) -> list[dict[str, Any]]:
+    """Return the health that the daemon tells of these reports."""
+    return [issue.as_data() for issue in shown(reports, NOW)]
 
 
 def issue(code: str, text: str, why: str, hint: str, subject: str, lasts_s: float, **parts: Any) -> dict[str, Any]:
@@ -51,42 +59,25 @@ def issue(code: str, text: str, why: str, hint: str, subject: str, lasts_s: floa
     return told | {"since": NOW - lasts_s, "hides": []} | parts
 
 
-KEEPS_ENDING = "exited with status 1"
-UNREAD = "Messages are kept, and nobody reads them."
+ENDED = "exited with status 1"
+UNUSABLE = "its configuration cannot be used"
 
 STATES: dict[str, dict[str, Any]] = {
     "all-well-and-idle": status(),
     "working-on-a-chat": status(
         sessions=[session(activity="working", working_on="web:main", working_since=NOW - 150, unconfirmed=1)]
     ),
-    "no-session-attached": status(
-        health=[
-            issue(
-                "no_session", "No Claude Code session is attached.", UNREAD,
-                f"In a project, run `{ATTACH}`. docs/attaching.md has the steps.", "sessions", 40, severity="warning",
-            )
-        ],
-        sessions=[],
-    ),
+    "no-session-attached": status(health=told(nobody_listens([], None, NOW - 40)), sessions=[]),
     "session-that-does-not-listen": status(
-        health=[
-            issue(
-                "session_deaf", f"The session shop does not listen: {NO_FLAG}.", UNREAD, f"Restart it with: {ATTACH}",
-                "sessions", 600, hides=["messages_waiting"],
-            )
-        ],
+        health=told(
+            nobody_listens([Seat("shop", NO_FLAG)], None, NOW - 600), *waiting([("web:main", 2, NOW - 540)])
+        ),
         sessions=[deaf()],
         events={"queued": 2},
         waiting=[{"chat": "web:main", "count": 2, "since": NOW - 540}],
     ),
     "messages-waiting-without-a-session": status(
-        health=[
-            issue(
-                "no_session", "No Claude Code session is attached.", UNREAD,
-                f"In a project, run `{ATTACH}`. docs/attaching.md has the steps.", "sessions", 7300,
-                severity="warning", hides=["messages_waiting"],
-            )
-        ],
+        health=told(nobody_listens([], None, NOW - 7300), *waiting([("web:main", 3, NOW - 7200)])),
         sessions=[],
         events={"queued": 4, "answered": 31},
         waiting=[
@@ -95,71 +86,50 @@ STATES: dict[str, dict[str, Any]] = {
         ],
     ),
     "worker-blocked-port-in-use": status(
-        health=[
-            issue(
+        health=told(
+            Report(
                 "worker_blocked",
-                "The worker web has stopped: its configuration cannot be used. "
-                "Port 8787 of 127.0.0.1 is in use by another program.",
-                "Its chats are cut off until somebody mends it.",
+                f"The worker web has stopped: {UNUSABLE}. Port 8787 of 127.0.0.1 is in use by another program.",
                 "Set another [workers.web] port in config.toml, or 0 for any free one. Then `channeld restart web`.",
-                "web", 180,
+                NOW - 180, "web",
             )
-        ],
-        workers=[
-            worker(
-                state="blocked", detail="its configuration cannot be used", account=None, pid=None,
-                since=NOW - 180, last_end="its configuration cannot be used",
-            )
-        ],
+        ),
+        workers=[worker(state="blocked", detail=UNUSABLE, account=None, pid=None, since=NOW - 180, last_end=UNUSABLE)],
     ),
     "worker-keeps-ending": status(
-        health=[
-            issue(
-                "worker_failed", f"The worker pager keeps ending: {KEEPS_ENDING}.",
-                "Its chats are cut off; it is tried again every 15 minutes.",
-                "See `channeld logs pager`, mend the cause, then `channeld restart pager`.", "pager", 400,
-                hides=["sends_waiting"],
-            )
-        ],
+        health=told(
+            Report(
+                "worker_failed", f"The worker pager keeps ending: {ENDED}.",
+                "See `channeld logs pager`, mend the cause, then `channeld restart pager`.", NOW - 400, "pager",
+            ),
+            *sending([("pager", "queued", 2, NOW - 300, 0)]),
+        ),
         workers=[
             worker(),
             worker(
-                "pager", state="failed", account=None, pid=None, since=NOW - 400, starts=6, last_end=KEEPS_ENDING,
-                detail=f"{KEEPS_ENDING}; it keeps ending, so the next try is in 15 minutes",
+                "pager", state="failed", account=None, pid=None, since=NOW - 400, starts=6, last_end=ENDED,
+                detail=f"{ENDED}; it keeps ending, so the next try is in 15 minutes",
             ),
         ],
         outbox=[{"worker": "pager", "state": "queued", "count": 2}],
     ),
     "replies-not-sent": status(
-        health=[
-            issue(
-                "sends_failed", "1 message to pager could not be sent in the last 24 hours.",
-                "Somebody waits for an answer that did not come.",
-                "`channeld messages list --state failed`, then `channeld messages retry NUMBER` or `drop NUMBER`",
-                "pager", 4000, severity="warning",
-            ),
-            issue(
-                "sends_uncertain", "2 messages to pager may or may not have been sent in the last 24 hours.",
-                "It was not repeated, because that could double it: look into the chat.",
-                "`channeld messages list --state uncertain`, then `channeld messages retry NUMBER` or `drop NUMBER`",
-                "pager", 90, severity="warning",
-            ),
-        ],
+        health=told(*sending([("pager", "failed", 1, NOW - 4000, 1), ("pager", "uncertain", 2, NOW - 90, 2)])),
         workers=[worker(), worker("pager", account="@shop_bot", starts=3, last_end="was killed by signal 9")],
         outbox=[
             {"worker": "pager", "state": "failed", "count": 1}, {"worker": "pager", "state": "uncertain", "count": 2},
         ],
     ),
     "disk-full": status(
-        health=[
-            issue(
+        health=told(
+            Report(
                 "disk_full",
-                "The disk of /home/ada/.local/state/channeld/channeld.db is full: nothing new is accepted.",
-                "New messages are refused, and senders are told to try again; what was accepted is safe.",
-                "Free some space; channeld goes on by itself.", "store",
-                300, hides=["messages_waiting", "no_session"],
-            )
-        ],
+                "The disk of /home/you/.local/state/channeld/channeld.db is full: nothing new is accepted.",
+                "Free some space; channeld goes on by itself.", NOW - 300, STORE,
+            ),
+            nobody_listens([], None, NOW - 290),
+            *waiting([("web:main", 2, NOW - 280)]),
+        ),
         sessions=[],
     ),
     "several-sessions": status(

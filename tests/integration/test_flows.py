@@ -133,7 +133,8 @@ async def test_an_ended_session_gives_back_what_it_did_not_confirm(daemon, worke
     await daemon.events_where(queued=1)
     async with daemon.client() as client:
         after = (await client.next_event())["meta"]
-        assert "(pushed 2 times)" in (await asyncio.to_thread(daemon.cli, "messages")).stdout
+        shown = (await asyncio.to_thread(daemon.cli, "messages", "show", before["delivery_id"])).stdout
+        assert "given to a session 2 times" in shown
     assert after == {**before, "redelivered": "true"}
     (shown,) = (await daemon.ask("messages"))["messages"]
     assert (shown["delivery_id"], shown["pushes"]) == (before["delivery_id"], 2)

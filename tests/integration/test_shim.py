@@ -487,7 +487,7 @@ async def test_a_missing_daemon_is_started_apart_from_the_session(place: Place) 
     shutil.copy(channeld.__file__, root / "channeld")
     listener = serve_once(place.home / "report.sock")
     body = REPORT.format(path=str(place.home / "report.sock")).replace("\n", "\n    ")
-    (root / "channeld" / "cli" / "main.py").write_text(f"def cli():\n    {body}\n")
+    (root / "channeld" / "cli" / "main.py").write_text(f"def cli(**options):\n    {body}\n")
     env = place.env | {"ANTHROPIC_API_KEY": "s3cret", "TELEGRAM_BOT_TOKEN": "s3cret", "HOME": str(place.home)}
     del env["CHANNELD_NO_START"]
     leak = ["/bin/sh", "-c", 'exec "$@" 9</dev/null', "sh"]  # a descriptor that Claude forgot to close
