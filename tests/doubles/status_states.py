@@ -1,4 +1,4 @@
-"""What the daemon tells ``status`` in its most usual states. Times are relative to ``NOW``; health is what core says."""
+"""What the daemon tells ``status`` in its usual states. Times are relative to ``NOW``; health is what core says."""
 
 from typing import Any
 
