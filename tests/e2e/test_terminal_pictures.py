@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from playwright.async_api import async_playwright
 from rich.console import Console
-from rich.terminal_theme import MONOKAI
+from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from tests.doubles.daemon import Daemon
@@ -27,18 +27,23 @@ body {{ margin: 0; padding: 1.5rem; background: #1d1f1c; display: inline-block }
 pre {{ margin: 0; font: 15px/1.4 "DejaVu Sans Mono", monospace; color: #e6e6e0 }}
 </style><pre>{code}</pre>"""
 COLUMNS, ROWS = 80, 44
+GROUND, INK = (29, 31, 28), (230, 230, 224)
+# black, red, green, yellow, blue, magenta, cyan, white
+THEME = TerminalTheme(
+    GROUND, INK,
+    [(60, 62, 58), (255, 138, 117), (126, 205, 170), (240, 196, 110), (140, 180, 235), (215, 160, 220),
+     (125, 205, 210), INK],
+)  # fmt: skip
 
 
 @asynccontextmanager
-async def shell(daemon: Daemon, folder: Path, home: Path) -> AsyncIterator[Terminal]:
+async def shell(daemon: Daemon, home: Path) -> AsyncIterator[Terminal]:
     """Start a shell of 80 columns for whom channeld is installed."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = {"CHANNELD_HOME": daemon.home, "HOME": home, "PATH": path, "LANG": "C.UTF-8", "PS1": "$ "}
     environment = [f"{name}={value}" for name, value in {**variables, "TERM": "xterm-256color"}.items()]
     await asyncio.to_thread(home.mkdir, exist_ok=True)
-    terminal = await Terminal.start(
-        folder / "shell", ["env", "-i", *environment, "sh"], home, columns=COLUMNS, rows=ROWS
-    )
+    terminal = await Terminal.start(home / "shell", ["env", "-i", *environment, "sh"], home, columns=COLUMNS, rows=ROWS)
     try:
         yield terminal
     finally:
@@ -49,7 +54,7 @@ async def picture(terminal: Terminal, file: Path, home: Path) -> None:
     """Save what is on a terminal's screen as a picture."""
     console = Console(record=True, file=io.StringIO(), width=COLUMNS)
     console.print(Text.from_ansi((await terminal.screen(colours=True)).rstrip().removesuffix("$").rstrip()), end="")
-    html = console.export_html(theme=MONOKAI, code_format=PAGE, inline_styles=True)
+    html = console.export_html(theme=THEME, code_format=PAGE, inline_styles=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=find_browser(), args=list(ARGUMENTS), env={"HOME": str(home)}
@@ -75,24 +80,26 @@ async def test_the_terminal_tells_what_is_wrong_and_then_that_all_is_well(
     daemon: Daemon, tmp_path: Path, pictures: Path
 ):
     """A forgotten flag and what waits for it come first; with the flag everything has arrived, message by message."""
-    home = tmp_path / "lab"
-    async with shell(daemon, tmp_path, home) as terminal:
-        async with ClaudeLab(home) as deaf:
-            await deaf.start(shim_of(daemon, "--name", "shop"), opt_in=False)
-            await session_where(daemon, lambda session: session["state"] == "attached")
-            await write(daemon, "Could you look why the tests fail?", "And is the deploy through?")
-            await daemon.status_where(lambda status: any(issue["code"] == "session_deaf" for issue in status["health"]))
-            await terminal.type("channeld status")
-            await terminal.wait_for("pid")
-            screen = await terminal.screen()
-            assert screen.index("The session shop does not listen") < screen.index("Workers") < screen.index("web:main")
-            assert "in ~/project" in screen
-            await picture(terminal, pictures / "status-trouble.png", tmp_path)
-        async with ClaudeLab(tmp_path / "again") as listening:
-            await listening.start(shim_of(daemon, "--name", "shop"))
-            await daemon.events_where(answered=2)
-            await terminal.type("clear; channeld status; channeld messages")
-            await terminal.wait_for("echo: And is the deploy")
-            screen = await terminal.screen()
-            assert "All is well" in screen and "listening" in screen and "answered" in screen
-            await picture(terminal, pictures / "status-well.png", tmp_path)
+    home = tmp_path / "first"
+    async with shell(daemon, home) as terminal, ClaudeLab(home) as deaf:
+        await deaf.start(shim_of(daemon, "--name", "shop"), opt_in=False)
+        await session_where(daemon, lambda session: session["state"] == "attached")
+        await write(daemon, "Could you look why the tests fail?", "And is the deploy through?")
+        await daemon.status_where(lambda status: any(issue["code"] == "session_deaf" for issue in status["health"]))
+        await terminal.type("channeld status")
+        await terminal.wait_for("pid")
+        screen = await terminal.screen()
+        assert screen.index("The session shop does not listen") < screen.index("Workers") < screen.index("web:main")
+        assert "in ~/project" in screen
+        await picture(terminal, pictures / "status-trouble.png", tmp_path)
+    home = tmp_path / "second"
+    async with shell(daemon, home) as terminal, ClaudeLab(home) as listening:
+        await listening.start(shim_of(daemon, "--name", "shop"))
+        await daemon.events_where(answered=2)
+        await terminal.type("channeld status")
+        await terminal.wait_for("pid")
+        await terminal.type("channeld messages")
+        await terminal.wait_for("echo: And is the deploy")
+        screen = await terminal.screen()
+        assert "All is well" in screen and "listening" in screen and "answered" in screen
+        await picture(terminal, pictures / "status-well.png", tmp_path)
