@@ -95,10 +95,8 @@ async def test_the_terminal_tells_what_is_wrong_and_then_that_all_is_well(
     home = tmp_path / "second"
     async with shell(daemon, home) as terminal, ClaudeLab(home) as listening:
         await listening.start(shim_of(daemon, "--name", "shop"))
-        await daemon.events_where(answered=2)
-        await terminal.type("channeld status")
-        await terminal.wait_for("pid")
-        await terminal.type("channeld messages")
+        await daemon.status_where(lambda status: status["events"] == {"answered": 2} and not status["outbox"])
+        await terminal.type("channeld status; echo; channeld messages")
         await terminal.wait_for("echo: And is the deploy")
         screen = await terminal.screen()
         assert "All is well" in screen and "listening" in screen and "answered" in screen
