@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sized
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ from channeld.core import symptoms
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.health import STORE, Report, shown
-from channeld.core.model import MessageDetail
+from channeld.core.model import MessageDetail, StoredEvent, StoredPart
 from channeld.daemon.control import Command
 from channeld.daemon.health import Health
 from channeld.daemon.outgoing import Letter, Outgoing
@@ -187,37 +187,32 @@ class Commands:
 
     async def retry(self, args: dict[str, Any]) -> dict[str, Any]:
         """Queue a message again."""
-        message = await self._find(_checked(args, RefArguments).ref)
-        now = time.time()
-        if message.direction == "in":
-            events = await self._mailbox.retry(message.seq, now)
-            await self._router.notices.events_changed(events)
-            self._router.wake()
-            done = bool(events)
-        else:
-            parts = await self._outbox.retry(message.seq, now)
-            await self._router.notices.parts_changed(parts)
-            self._router.outbound.wake(message.worker)
-            done = bool(parts)
-        if not done:
-            raise _impossible("sent again", message)
-        return {"message": await self._find(str(message.seq))}
+        return await self._by_hand(args, self._mailbox.retry, self._outbox.retry, "sent again")
 
     async def drop(self, args: dict[str, Any]) -> dict[str, Any]:
         """Give a message up that has not arrived."""
+        return await self._by_hand(args, self._mailbox.drop, self._outbox.drop, "dropped")
+
+    async def _by_hand(
+        self,
+        args: dict[str, Any],
+        move_event: Callable[[int, float], Awaitable[list[StoredEvent]]],
+        move_part: Callable[[int, float], Awaitable[list[StoredPart]]],
+        what: str,
+    ) -> dict[str, Any]:
+        """Move a message as a person says, where its state allows it, and let everything that waits look again."""
         message = await self._find(_checked(args, RefArguments).ref)
-        now = time.time()
+        moved: Sized
         if message.direction == "in":
-            events = await self._mailbox.drop(message.seq, now)
+            moved = events = await move_event(message.seq, time.time())
             await self._router.notices.events_changed(events)
-            done = bool(events)
+            self._router.wake()
         else:
-            parts = await self._outbox.drop(message.seq, now)
+            moved = parts = await move_part(message.seq, time.time())
             await self._router.notices.parts_changed(parts)
             self._router.outbound.wake(message.worker)
-            done = bool(parts)
-        if not done:
-            raise _impossible("dropped", message)
+        if not moved:
+            raise _impossible(what, message)
         return {"message": await self._find(str(message.seq))}
 
     async def _find(self, ref: str) -> MessageDetail:
