@@ -19,25 +19,24 @@ COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 
 @click.command()
 @click.argument("shell", type=click.Choice(sorted(_PLACES)))
-def completion(shell: str) -> None:
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
     """Print the script that makes a shell complete channeld.
 
     One of its first lines says where to put it. Chats and message numbers are completed too.
 
     Example: channeld completion zsh > ~/.zfunc/_channeld
     """
-    click.echo(script(shell))
+    click.echo(script(shell, context.find_root().command))
 
 
-def script(shell: str) -> str:
-    """Return the script for ``bash``, ``zsh`` or ``fish``."""
+def script(shell: str, command: click.Command) -> str:
+    """Return the script with which ``bash``, ``zsh`` or ``fish`` completes a command."""
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - only here
-
-    from channeld.cli.main import cli  # noqa: PLC0415 - this command is one of its own
 
     kind = get_completion_class(shell)
     assert kind is not None
-    made = kind(cli, {}, "channeld", "_CHANNELD_COMPLETE")
+    made = kind(command, {}, "channeld", "_CHANNELD_COMPLETE")
     body = (made.source_template % made.source_vars()).strip()
     lines = [f"# {_PLACES[shell]}", body, *([_COLONS.strip()] if shell == "bash" else [])]
     if shell == "zsh":  # which looks for this mark on the first line
