@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: help run test lint e2e pictures bench handshake clean
+.PHONY: help run test lint e2e bench pictures handshake man clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 16
@@ -26,14 +26,20 @@ e2e: $(READY) ## Run the tests with the real Claude Code and a real browser (Deb
 	@test -n "$$CLAUDE_BIN" || .ci/install-claude
 	$(BIN)/python -m pytest --no-skips tests/e2e $(PYTEST_FLAGS)
 
-pictures: $(READY) ## Take the pictures of the docs anew (for colour emoji: fonts-noto-color-emoji)
-	CHANNELD_PICTURES="$(CURDIR)/docs/pictures" $(BIN)/python -m pytest tests/e2e/test_page_pictures.py $(PYTEST_FLAGS)
-
 bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same run
 	$(BIN)/python -m tests.benchmarks
 
+pictures: $(READY) ## Take the pictures of the docs anew (for colour emoji: fonts-noto-color-emoji)
+	@test -n "$$CLAUDE_BIN" || .ci/install-claude
+	mkdir -p docs/pictures
+	CHANNELD_PICTURES="$(CURDIR)/docs/pictures" $(BIN)/python -m pytest tests/e2e -k pictures $(PYTEST_FLAGS)
+
 handshake: $(READY) ## Write the shim's built-in handshake anew from the daemon's tools
 	$(BIN)/python -m channeld.daemon.tool_list > channeld/cli/handshake.json
+
+man: $(READY) ## Write the manual page anew from the commands
+	@mkdir -p man
+	$(BIN)/python -m channeld.cli.manpage > man/channeld.1
 
 clean: ## Remove the environment and everything that was cached
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -15,7 +16,7 @@ from channeld.core.ids import WORKER_NAME
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class DaemonTable(_Table):
@@ -55,11 +56,20 @@ class WebTable(WorkerTable):
 class CommandTable(WorkerTable):
     """``[workers.NAME]`` with a ``command`` of its own: its other settings are the worker's business."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
 
 PLATFORMS: Final[dict[str, type[WorkerTable]]] = {"web": WebTable}
 _LATER: Final = ("telegram", "discord", "webhook")
+_TYPES: Final = {
+    "dict_type": "it should be a table, with settings of its own below [{key}]",
+    "list_type": 'it should be a list, such as ["a", "b"]',
+    "int_type": "it should be a whole number, without quotes",
+    "float_type": "it should be a number, without quotes",
+    "bool_type": "it should be true or false, without quotes",
+    "string_type": "it should be a text, in quotes",
+}
+"""What a value of the wrong type should be, by the names that pydantic gives to such mistakes."""
 
 
 class Worker(BaseModel):
@@ -134,10 +144,12 @@ def _check_worker(path: Path, text: str, name: str, raw: dict[str, Any]) -> None
             hint=f"Take out [workers.{name}]; what there is so far: {', '.join(PLATFORMS)}.",
         )
     if platform not in PLATFORMS and "command" not in raw:
+        near = difflib.get_close_matches(platform, PLATFORMS, n=1)
         raise ConfigError(
             f"{where}: there is no platform {platform!r}.",
-            hint=f"Use platform = {' or '.join(PLATFORMS)!r}, or give the worker's command.",
-        )
+            hint=f"Did you mean {near[0]}?" if near
+            else f"Use platform = {' or '.join(PLATFORMS)!r}, or give the worker's command.",
+        )  # fmt: skip
     table = _table_of(name, raw)
     try:
         table.model_validate(raw)
@@ -157,9 +169,8 @@ def _explain(
     keys = (*above, *(str(part) for part in first["loc"]))
     where = f"{path}, line {_line_of(text, keys)}: {'.'.join(keys)}"
     if first["type"] != "extra_forbidden":
-        return ConfigError(
-            f"{where}: {_lower_first(first['msg'])}.", hint="See the comments in the default configuration."
-        )
+        wrong = _TYPES.get(first["type"], _lower_first(first["msg"])).replace("{key}", ".".join(keys))
+        return ConfigError(f"{where}: {wrong}.", hint=_default(model, first["loc"]))
     known = _known_keys(model, tuple(str(part) for part in first["loc"][:-1]))
     near = difflib.get_close_matches(keys[-1], known, n=1)
     return ConfigError(
@@ -167,12 +178,28 @@ def _explain(
     )
 
 
+def _default(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """Return what holds without the setting, as far as that is one value."""
+    try:
+        table = _table_at(model, tuple(str(part) for part in loc[:-1]))
+        value = table.model_fields[str(loc[-1])].default
+    except (KeyError, AssertionError):
+        value = None
+    if not isinstance(value, str | int | float):
+        return "Mend that line, or take it out for the default."
+    return f"Mend that line, or take it out: then it is {json.dumps(value)}."
+
+
 def _known_keys(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
+    return sorted(_table_at(model, loc).model_fields)
+
+
+def _table_at(model: type[BaseModel], loc: tuple[str, ...]) -> type[BaseModel]:
     for part in loc:
         inner = model.model_fields[part].annotation
-        assert isinstance(inner, type)
+        assert isinstance(inner, type) and issubclass(inner, BaseModel)
         model = inner
-    return sorted(model.model_fields)
+    return model
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:
@@ -184,7 +211,7 @@ def _line_of(text: str, keys: tuple[str, ...]) -> int:
             table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
             if table == keys[: len(table)]:
                 best = number
-            if table == keys:
+            if table[: len(keys)] == keys:
                 return number
         elif (key := re.match(r"\s*([\w\"'.-]+)\s*=", line)) and (*table, *key[1].strip("\"'").split(".")) == keys:
             return number

@@ -17,8 +17,9 @@ INTEGRATION = Path(__file__).parent / "integration"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--no-skips``."""
+    """Add ``--no-skips`` and ``--update-snapshots``."""
     parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed one")
+    parser.addoption("--update-snapshots", action="store_true", help="write tests/unit/snapshots anew; then read them")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import msgspec
-
-from channeld.ipc.control import ControlReply, ControlRequest
 from channeld.paths import Paths
 
 EXIT_FAILED: Final = 1
 EXIT_NOT_RUNNING: Final = 3
+NOT_RUNNING: Final = ("channeld is not running: messages neither arrive nor leave.", "channeld start")
+"""What is said then, and what to try."""
 _TIMEOUT_S: Final = 15.0
+_LONGEST_SOCKET_BYTES: Final = 107
+"""What Linux takes for the path of a Unix socket."""
 
 
 class NotRunning(Exception):
@@ -29,39 +31,72 @@ class CommandFailed(Exception):
         self.code, self.hint = code, hint
 
 
-def ask(paths: Paths, command: str, **args: Any) -> Any:
+def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: Any) -> Any:
     """Send one command to the daemon and return its data.
+
+    Args:
+        paths: where the daemon is.
+        command: one that it knows.
+        timeout_s: seconds to wait for each step.
+        args: of the command.
 
     Raises:
         NotRunning: there is no daemon.
         CommandFailed: it did not do it.
     """
-    request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
+    import msgspec  # noqa: PLC0415 - takes longer to load than all of --help
+
+    from channeld.ipc.control import MAX_REQUEST_BYTES, ControlReply, ControlRequest  # noqa: PLC0415
+
+    try:
+        request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
+    except UnicodeEncodeError:  # the shell passes any bytes on
+        raise CommandFailed(
+            "not_text", "An argument is no UTF-8 text.", "Rename the file, or retype the text."
+        ) from None
+    if len(request) > MAX_REQUEST_BYTES:
+        limit = f"{MAX_REQUEST_BYTES // 1024} KiB"
+        raise CommandFailed(
+            "too_long", f"That is more than the {limit} that can be said at once.", "Send it as a file."
+        )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_TIMEOUT_S)
+            connection.settimeout(timeout_s)
             connection.connect(str(paths.control_socket))
             connection.sendall(request)
             with connection.makefile("rb") as answers:
                 line = answers.readline()
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         raise NotRunning from None
     except TimeoutError:
         raise CommandFailed(
             "timeout",
-            f"The daemon has not answered for {_TIMEOUT_S:.0f} s.",
+            f"The daemon has not answered for {timeout_s:.0f} s.",
             "See `channeld logs`; then: channeld restart",
         ) from None
     except OSError as error:
-        raise CommandFailed(
-            "socket", f"The daemon cannot be asked: {error}.", f"Look at {paths.control_socket}."
-        ) from None
+        hint = f"Look at {paths.control_socket}."
+        if len(os.fsencode(paths.control_socket)) > _LONGEST_SOCKET_BYTES:
+            hint = "Set CHANNELD_HOME or XDG_RUNTIME_DIR to a shorter path."
+        raise CommandFailed("socket", f"The daemon cannot be asked: {error}.", hint) from None
     if not line:
         raise NotRunning
-    reply = msgspec.json.decode(line, type=ControlReply)
+    try:
+        reply = msgspec.json.decode(line, type=ControlReply)
+    except msgspec.DecodeError as error:  # it ended in the middle of its answer, or is of another version
+        raise CommandFailed("malformed", f"The daemon's answer cannot be read: {error}.", "channeld restart") from None
     if reply.error is not None:
         raise CommandFailed(reply.error.code, reply.error.message, reply.error.hint)
     return reply.data
+
+
+def is_running(paths: Paths) -> bool:
+    """Tell whether a daemon answers there."""
+    try:
+        ask(paths, "status")
+    except (NotRunning, CommandFailed):
+        return False
+    return True
 
 
 def fail(message: str, hint: str = "", status: int = EXIT_FAILED) -> NoReturn:
@@ -77,7 +112,7 @@ def ask_or_fail(paths: Paths, command: str, **args: Any) -> Any:
     try:
         return ask(paths, command, **args)
     except NotRunning:
-        fail("channeld is not running.", "channeld start", EXIT_NOT_RUNNING)
+        fail(*NOT_RUNNING, EXIT_NOT_RUNNING)
     except CommandFailed as error:
         fail(str(error), error.hint)
 

@@ -9,13 +9,16 @@ import time
 import click
 
 from channeld import __version__
-from channeld.cli.client import CommandFailed, NotRunning, ask, ask_or_fail, fail
+from channeld.cli import suggest
+from channeld.cli.client import ask_or_fail, fail, is_running
+from channeld.cli.options import page_width, print_lines
 from channeld.cli.shim_host import Places
 from channeld.cli.shim_start import clean_environment, spawn_detached, start_command
 from channeld.core.errors import ConfigError
 from channeld.paths import Paths, find_paths
 
 _START_LIMIT_S = 20.0
+_WORKERS_LIMIT_S = 10.0
 _STOP_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.05
 
@@ -37,16 +40,18 @@ def start() -> None:
     Example: channeld start
     """
     paths = find_paths()
-    if _is_running(paths):
+    if is_running(paths):
         click.echo("channeld is running already.")
         return
     _start(paths)
-    click.echo("channeld is running. See: channeld status")
+    _tell_how_it_is("channeld is running", paths)
 
 
 @click.command()
 def stop() -> None:
-    """Stop the daemon until `channeld start`; sessions stay and come back to it, messages wait.
+    """Stop the daemon until `channeld start`.
+
+    Messages wait, and sessions stay and come back to it.
 
     Example: channeld stop
     """
@@ -55,7 +60,7 @@ def stop() -> None:
 
 
 @click.command()
-@click.argument("worker", required=False)
+@click.argument("worker", required=False, shell_complete=suggest.workers)
 def restart(worker: str | None) -> None:
     """Restart one worker, or the whole daemon.
 
@@ -72,18 +77,28 @@ def restart(worker: str | None) -> None:
         load(paths.config_file)  # before the running daemon, which has a good one, is stopped
     except ConfigError as error:
         fail(str(error), f"{error.hint} Nothing was stopped.")
-    if _is_running(paths):
+    if is_running(paths):
         _stop(paths, again=True)
     _start(paths)
-    click.echo("channeld has restarted. See: channeld status")
+    _tell_how_it_is("channeld has restarted", paths)
 
 
-def _is_running(paths: Paths) -> bool:
-    try:
-        ask(paths, "status")
-    except (NotRunning, CommandFailed):
-        return False
-    return True
+def _tell_how_it_is(what: str, paths: Paths) -> None:
+    """Say that the daemon runs, and at once what keeps a worker from starting, such as a port in use."""
+    end = time.monotonic() + _WORKERS_LIMIT_S
+    status = ask_or_fail(paths, "status")
+    while time.monotonic() < end and any(worker["state"] == "starting" for worker in status["workers"]):
+        time.sleep(_LOOK_EVERY_S)
+        status = ask_or_fail(paths, "status")
+    troubles = [issue for issue in status["health"] if issue["severity"] == "error"]
+    if not troubles:
+        click.echo(f"{what}. See: channeld status")
+        return
+    from channeld.cli.render.status import issue_lines  # noqa: PLC0415 - a calm start needs it not
+
+    click.echo(f"{what}, but:")
+    for issue in troubles:
+        print_lines(["", *issue_lines(issue, time.time(), page_width())])
 
 
 def _start(paths: Paths) -> None:
@@ -96,7 +111,7 @@ def _start(paths: Paths) -> None:
     end = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < end:
         time.sleep(_LOOK_EVERY_S)
-        if _is_running(paths):
+        if is_running(paths):
             return
         if os.path.getsize(error_log) > before:  # it has said why it ends
             with open(error_log, encoding="utf-8", errors="replace") as file:

@@ -13,7 +13,7 @@ def main() -> None:
         sys.exit(shim.main(sys.argv[2:]))
     from channeld.cli.main import cli  # noqa: PLC0415
 
-    cli()
+    cli(prog_name="channeld")
 
 
 if __name__ == "__main__":

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import structlog
 
 from channeld.core.errors import ChanneldError
 from channeld.daemon.sockets import Peer
-from channeld.ipc.control import ControlError, ControlReply, ControlRequest
+from channeld.ipc.control import MAX_REQUEST_BYTES, ControlError, ControlReply, ControlRequest
 from channeld.ipc.framing import FrameProtocol
 
 log = structlog.get_logger()
-_MAX_REQUEST_BYTES: Final = 256 * 1024
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ControlRequest).decode
 
@@ -62,7 +61,7 @@ class ControlServer:
 
 class _Client:
     def __init__(self, answer: Callable[[bytes], Awaitable[ControlReply]], forget: Callable[[_Client], None]) -> None:
-        self.protocol = FrameProtocol(self, _MAX_REQUEST_BYTES)
+        self.protocol = FrameProtocol(self, MAX_REQUEST_BYTES)
         self._answer, self._forget = answer, forget
         self._work: set[asyncio.Task[None]] = set()
 

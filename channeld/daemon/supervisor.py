@@ -221,26 +221,24 @@ class Supervisor:
                 self._health.report("worker_restarting", text, f"If it goes on, see `channeld logs {name}`.", name)
             case Verdict.FAILED:
                 self._move(WorkerState.FAILED, f"{what}; it keeps ending, so the next try is in 15 minutes")
-                text = f"The worker {name} keeps ending: {what}."
-                hint = f"See `channeld logs {name}`, mend the cause, then `channeld restart {name}`."
-                self._health.clear("worker_restarting", name)
-                self._health.report("worker_failed", text, hint, name)
+                self._give_up("worker_failed", f"The worker {name} keeps ending: {what}.", said)
             case Verdict.BLOCKED:
                 self._move(WorkerState.BLOCKED, what)
-                text = f"The worker {name} has stopped: {what}."
-                hint = f"See `channeld logs {name}`, mend it, then `channeld restart {name}`."
-                if said is not None:  # the cause in the worker's own words is worth more than its exit status
-                    self._health.clear_subject(name)
-                    text, hint = (
-                        f"The worker {name} has stopped. {said.text}",
-                        f"{said.hint} Then `channeld restart {name}`.",
-                    )
-                self._health.report("worker_blocked", text, hint, name)
+                self._give_up("worker_blocked", f"The worker {name} has stopped: {what}.", said)
         log.warning("worker_waits", worker=name, state=self.state, delay_s=decision.delay_s, reason=what)
         try:
             await asyncio.wait_for(self._wanted.wait(), decision.delay_s)
         except TimeoutError:
             pass
+
+    def _give_up(self, code: str, text: str, said: Trouble | None) -> None:
+        """Report a worker that does not run any more, in place of all that was reported of it."""
+        name = self.worker.name
+        hint = f"See `channeld logs {name}`, mend the cause, then `channeld restart {name}`."
+        if said is not None:  # the cause in the worker's own words is worth more than its exit status
+            text, hint = f"{text} {said.text}", f"{said.hint} Then `channeld restart {name}`."
+        self._health.clear_subject(name)
+        self._health.report(code, text, hint, name)
 
     def _trouble(self, trouble: Trouble) -> None:
         """The platform's side: shown as an issue until the worker takes it back or is ready anew."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+MAX_REQUEST_BYTES: Final = 256 * 1024
+"""The daemon takes no longer request."""
 
 
 class ControlRequest(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -34,6 +34,12 @@ def _tools_are_there() -> None:
 
 
 @pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where pictures for the docs go: the folder that CHANNELD_PICTURES names (``make pictures``), else nowhere."""
+    return Path(os.environ.get("CHANNELD_PICTURES") or tmp_path)
+
+
+@pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[ClaudeLab]:
     """A Claude Code session that the test starts; ended with the test."""
     async with ClaudeLab(tmp_path / "lab") as session:

@@ -20,20 +20,22 @@ class Terminal:
         self.pid = 0  # of the command
 
     @classmethod
-    async def start(cls, socket: Path, command: list[str], cwd: Path) -> Terminal:
+    async def start(
+        cls, socket: Path, command: list[str], cwd: Path, *, columns: int = COLUMNS, rows: int = ROWS
+    ) -> Terminal:
         """Run a command; the window stays when it ends, so that its last words can be read."""
         terminal = cls(socket)
         # -f /dev/null: the user's own tmux configuration is none of ours.
         await terminal._tmux(
-            "-f", "/dev/null", "new-session", "-d", "-s", "lab", "-c", str(cwd), "-x", str(COLUMNS), "-y", str(ROWS),
+            "-f", "/dev/null", "new-session", "-d", "-s", "lab", "-c", str(cwd), "-x", str(columns), "-y", str(rows),
             f"exec {shlex.join(command)}", ";", "set-option", "-t", "lab", "remain-on-exit", "on",
         )  # fmt: skip
         terminal.pid = int(await terminal._tmux("display-message", "-p", "-t", "lab", "#{pane_pid}"))
         return terminal
 
-    async def screen(self) -> str:
-        """Return what is on the screen."""
-        return await self._tmux("capture-pane", "-p", "-t", "lab")
+    async def screen(self, *, colours: bool = False) -> str:
+        """Return what is on the screen, with the escape sequences of its colours if wanted."""
+        return await self._tmux("capture-pane", "-p", *(["-e"] if colours else []), "-t", "lab")
 
     async def type(self, text: str) -> None:
         """Type text and press Enter."""

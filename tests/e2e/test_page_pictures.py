@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -42,7 +41,7 @@ All 142 tests pass. Shall I push the branch?
 
 
 @pytest.mark.parametrize("look", NAMES, ids=NAMES.values())
-async def test_a_picture_for_the_docs(browser: Browser, stage: Stage, look: Look, tmp_path: Path):
+async def test_a_picture_for_the_docs(browser: Browser, stage: Stage, look: Look, tmp_path: Path, pictures: Path):
     """A conversation with everything in it, as it looks; kept where ``CHANNELD_PICTURES`` says."""
     graph = tmp_path / "graph.png"
     graph.write_bytes(picture(520, 150))
@@ -63,6 +62,6 @@ async def test_a_picture_for_the_docs(browser: Browser, stage: Stage, look: Look
         if not look.touch:
             size["height"] += await page.locator("#chat").evaluate(whole)
             await page.set_viewport_size(size)
-        target = Path(os.environ.get("CHANNELD_PICTURES") or tmp_path) / NAMES[look]
+        target = pictures / NAMES[look]
         await page.screenshot(path=target, caret="hide")
         assert target.stat().st_mtime > time.time() - 60

@@ -1,5 +1,8 @@
 """A scripted platform, a daemon that has it, and its worker: what most of these tests begin with."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from tests.doubles.daemon import Daemon
@@ -26,3 +29,10 @@ async def worker(daemon, pager):
     life = await pager.life()
     await life.begin()
     return life
+
+
+@pytest.fixture
+def home():
+    """Return a short folder for a daemon."""
+    with tempfile.TemporaryDirectory(prefix="cd") as folder:
+        yield Path(folder)

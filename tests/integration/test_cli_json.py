@@ -14,6 +14,7 @@ from channeld.core.delivery import EventState, PartState
 from channeld.core.lifecycle import WorkerState
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
+from tests.doubles.stores import message
 from tests.doubles.worker_end import Pager
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,12 +31,20 @@ def strict(command):
     return jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{command}"})
 
 
-async def printed(daemon, command):
+DEFINITIONS = {
+    "status": "status", "sessions": "sessions", "messages": "messages", "messages list": "messages",
+    "messages search": "messages", "messages show": "show", "messages retry": "show", "messages drop": "show",
+    "send": "send",
+}  # fmt: skip
+
+
+async def printed(daemon, command, *arguments, exit_status=0):
     """Run a command with ``--json`` and return its data, checked against the schema."""
-    result = await asyncio.to_thread(daemon.cli, command, "--json")
-    assert (result.returncode, result.stderr) == (0, "")
+    words = [*command.split(), *arguments, "--json"]
+    result = await asyncio.to_thread(lambda: daemon.cli(*words))
+    assert (result.returncode, result.stderr) == (exit_status, "")
     data = json.loads(result.stdout)
-    strict(command).validate(data)
+    strict(DEFINITIONS[command]).validate(data)
     return data
 
 
@@ -76,16 +85,37 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
                 calling = asyncio.create_task(client.call_tool(tool, arguments, f"toolu_{text}"))
                 worker.send(outcome((await worker.expect(m.Send)).ref))
                 await calling
+            worker.send(m.Offer(ref=90, event=message("r", chat="pager:a", kind="reaction", message_id="p1", text="❤")))
+            await worker.expect(m.Accepted, lambda frame: frame.ref == 90)
+            await worker.accepted("2", text="and this?")
+            await daemon.status_where(lambda s: any(x["activity"] == "working" for x in s["sessions"]))
             status = await printed(daemon, "status")
             sessions = await printed(daemon, "sessions")
             messages = await printed(daemon, "messages")
+            assert messages == await printed(daemon, "messages list", "pager:a")
+            look, draft, lost, _ = (str(entry["seq"]) for entry in messages["messages"])
+            found = await printed(daemon, "messages search", "look")
+            shown = [await printed(daemon, "messages show", ref) for ref in (look, draft, lost)]
+            dropped = await printed(daemon, "messages drop", lost)
+            sending = asyncio.create_task(printed(daemon, "send", "pager:a", "by hand", exit_status=1))
+            worker.send(m.Failed(ref=(await worker.expect(m.Send)).ref, reason="the chat is gone"))
+            sent = await sending
+            retried = await printed(daemon, "messages retry", str(sent["messages"][0]["seq"]))
+            assert (await worker.expect(m.Send)).text == "by hand"
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
+    assert {issue["code"] for issue in status["health"]} == {"worker_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
-    assert [(entry["text"], entry["state"]) for entry in messages["messages"]] == [
+    assert [(entry["text"], entry["state"]) for entry in messages["messages"][:3]] == [
         ("look", "answered"), ("final", "sent"), ("lost", "failed"),
     ]  # fmt: skip
+    assert [entry["text"] for entry in found["messages"]] == ["look"]
+    assert dropped["message"]["state"] == "dropped"
+    assert retried["message"]["state"] in {"queued", "sending"}
+    assert (sent["done"], sent["failed"], sent["messages"][0]["user"]) == (True, True, "operator")
+    assert shown[1]["message"]["session"] == "main"
+    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried]
     promised = {name for definition in SCHEMA["$defs"].values() for name in definition["properties"]}
-    assert seen | keys_in(status) | keys_in(sessions) | keys_in(messages) == promised
+    assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
 
 
 async def test_an_idle_daemon_prints_the_same_fields():
@@ -115,7 +145,8 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
         "issue": "**An entry of `health`**", "worker": "**An entry of `workers`**",
         "session": "**An entry of `sessions`**", "waiting": "**An entry of `waiting`**",
         "outbox": "**An entry of `outbox`**", "message": "**An entry of `messages`.**",
-        "attachment": "**An entry of `attachments`**",
+        "attachment": "**An entry of `attachments`**", "show": "## `channeld messages show --json`",
+        "detail": "**`message`.**", "send": "## `channeld send --json`",
     }  # fmt: skip
     after = PAGE.split(headings[name], 1)[1]
     table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)

@@ -327,6 +327,37 @@ async def test_presence_and_receipts_reach_a_worker_that_wants_them(pager):
         assert not (await worker.expect(m.Presence)).listening
 
 
+async def test_a_chat_is_told_while_claude_works_on_it(pager):
+    """From the reading to the answer; also a worker that comes in between, and after a restart of the daemon."""
+    wants = m.Capabilities(tools=["reply"], presence=True)
+    async with Daemon(pager.config) as daemon, daemon.client() as client:
+        worker = await pager.life()
+        await worker.begin(wants)
+        await worker.accepted("1")
+        await client.next_event()
+        typing = await worker.expect(m.Typing)
+        assert (typing.chat, typing.working) == ("pager:a", True)
+        (session,) = (await daemon.ask("sessions"))["sessions"]
+        assert (session["activity"], session["working_on"]) == ("working", "pager:a")
+        worker.kill()
+        back = await pager.life()
+        await back.begin(wants)
+        assert (await back.expect(m.Typing)).working
+        await daemon.kill()
+        await daemon.start()
+        again = await pager.life()
+        await again.begin(wants)
+        assert (await again.expect(m.Typing)).working
+        reply = asyncio.create_task(call(client, "reply", chat_id="pager:a", text="done"))
+        part = await again.expect(m.Send)
+        again.send(m.Sent(ref=part.ref, message_id="p1"))
+        await reply
+        typing = await again.expect(m.Typing)
+        assert (typing.chat, typing.working) == ("pager:a", False)
+        (session,) = (await daemon.ask("sessions"))["sessions"]
+        assert (session["activity"], session["working_on"]) == ("idle", None)
+
+
 async def test_a_flooding_client_does_not_starve_another(daemon, worker):
     """Ten thousand pings of one session do not keep an event from the other."""
     async with daemon.client("--listening", "no") as flood, daemon.client() as client:

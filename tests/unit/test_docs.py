@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import click
 import pytest
 
 from channeld.cli.main import cli
 from channeld.cli.shim import HELP as MCP_HELP
 from channeld.core.delivery import EventState, PartState
+from channeld.core.health import KINDS
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 
@@ -45,12 +47,14 @@ def command_lines(page):
     return [match[1].split("#")[0].split() for match in found if match]
 
 
-def known_options(command):
-    """Return the options that a command takes."""
+def known_options(command, subcommand):
+    """Return the options that a command takes, or its subcommand if that word is one; ``messages`` alone lists."""
     if command == "mcp":
         return set(re.findall(r"--[a-z-]+|-h", MCP_HELP))
     context = cli.make_context("channeld", [command], resilient_parsing=True)
     taker = cli if command.startswith("-") else cli.commands[command]
+    if isinstance(taker, click.Group) and not command.startswith("-"):
+        taker = taker.commands[subcommand if subcommand in taker.commands else "list"]
     return {option for parameter in taker.get_params(context) for option in parameter.opts} | {"--help", "-h"}
 
 
@@ -77,7 +81,9 @@ def test_quoted_commands_exist(page):
     for first, *rest in command_lines(page):
         assert first.startswith("-") or first in cli.commands, f"{page} quotes channeld {first}"
         options = {word.partition("=")[0] for word in (first, *rest) if re.match(r"--?[a-z]", word)}
-        assert options <= known_options(first), f"{page} quotes channeld {first} {' '.join(rest)}"
+        assert options <= known_options(first, rest[0] if rest else ""), (
+            f"{page} quotes channeld {first} {' '.join(rest)}"
+        )
 
 
 def test_the_check_of_commands_finds_them():
@@ -90,6 +96,12 @@ def test_quoted_make_targets_exist():
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     quoted = {match[1] for page in PAGES for line in code(page) if (match := re.match(r"make ([a-z0-9-]+)", line))}
     assert {"run", "test"} <= quoted <= targets
+
+
+def test_every_health_code_is_looked_up_easily():
+    """The page of symptoms names each of them."""
+    named = set(re.findall(r"`([a-z_]+)`", PAGES["docs/troubleshooting.md"]))
+    assert set(KINDS) <= named
 
 
 @pytest.mark.parametrize(("heading", "states"), [("## To Claude", EventState), ("## From Claude", PartState)])

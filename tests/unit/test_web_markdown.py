@@ -40,6 +40,7 @@ class Tags(HTMLParser):
         ("3. x", '<ol start="3">\n<li>x</li>\n</ol>\n'),
         ("a & <b>", "<p>a &amp; &lt;b&gt;</p>\n"),
         ("[a]: b", "<p>[a]: b</p>\n"),
+        ("run main.py, see www.x.org", "<p>run main.py, see www.x.org</p>\n"),
     ],
 )
 def test_usual_markdown(text, html):

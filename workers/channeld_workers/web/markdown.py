@@ -68,6 +68,8 @@ _markdown: Final = (
     .enable(["table", "strikethrough", "linkify"])
     .disable("reference")
 )
+assert _markdown.linkify is not None
+_markdown.linkify.set({"fuzzy_link": False, "fuzzy_email": False})  # main.py is a file, not a site in Paraguay
 
 
 @lru_cache(maxsize=_KEPT)
