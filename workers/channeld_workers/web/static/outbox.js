@@ -6,7 +6,7 @@ import { toEnd } from "/scroll.js";
 import { find } from "/timeline.js";
 
 const UNSENT = "channeld.unsent";
-let unsent = []; // {key, text, files, reply_to, problem, busy, id, node}: an id means stored, and not shown above yet
+let unsent = []; // {key, text, files, reply_to, problem, offline, busy, id, node}: an id means stored, and not shown above yet
 
 /** Send a message, and show it until it is one of the timeline. */
 export function post(text, files, reply_to) {
@@ -18,6 +18,9 @@ export function post(text, files, reply_to) {
 
 /** Take away what is in the timeline now. */
 export const settle = () => forget((one) => one.id && find(one.id));
+
+/** The server answers again: send what it could not be asked for. */
+export const retry = () => unsent.filter((one) => one.offline).forEach(send);
 
 function forget(done) {
   for (const one of unsent.filter(done)) one.node.remove();
@@ -32,13 +35,14 @@ function keep() { // a reload must not lose what was typed; files it cannot keep
 
 async function send(one) {
   if (one.busy) return;
-  Object.assign(one, { busy: true, problem: "" });
+  Object.assign(one, { busy: true, offline: false, problem: "" });
   show(one);
   keep();
   try {
     one.id = (await (await request(one)).json()).message_id;
   } catch (problem) {
-    one.problem = problem.message;
+    one.offline = !problem.status;
+    one.problem = one.offline ? `${problem.message} It is sent when the connection is back.` : problem.message;
     announce(`Not sent: ${problem.message}`);
   }
   one.busy = false;
