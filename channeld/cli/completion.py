@@ -24,7 +24,7 @@ def completion(shell: str) -> None:
 
     One of its first lines says where to put it. Chats and message numbers are completed too.
 
-    Example: channeld completion bash > ~/.local/share/bash-completion/completions/channeld
+    Example: channeld completion zsh > ~/.zfunc/_channeld
     """
     click.echo(script(shell))
 

@@ -20,7 +20,9 @@ _PORT: Final = 8787
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), help="Of the web chat; any free one if this is taken.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), metavar="N", help="Of the web chat; any free one if it is taken."
+)
 def demo(port: int | None) -> None:
     """Try channeld: a chat in the browser, answered by an echo.
 

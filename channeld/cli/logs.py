@@ -24,8 +24,16 @@ _DAEMON = "channeld"
 @click.command()
 @click.argument("worker", required=False, shell_complete=suggest.logs)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is new until Ctrl-C.")
-@click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 100_000), help="So many lines.")
-@click.option("--all", "everything", is_flag=True, help="The daemon's and all workers' logs, merged by time.")
+@click.option(
+    "-n",
+    "--lines",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="The last N lines.",
+)
+@click.option("--all", "everything", is_flag=True, help="The logs of the daemon and all workers, by time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they stand in the file.")
 def logs(worker: str | None, follow: bool, lines: int, everything: bool, as_json: bool) -> None:
     """Show the daemon's log, or a worker's.

@@ -13,7 +13,9 @@ from channeld.cli.client import ask_or_fail
 from channeld.cli.options import as_json, line_width, page_width, print_json, print_lines
 from channeld.paths import find_paths
 
-_limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="At most so many.")
+_limit = click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 500), metavar="N", help="At most N."
+)
 _ref = click.argument("ref", shell_complete=suggest.messages)
 
 
@@ -50,7 +52,9 @@ def messages() -> None:
 @_limit
 @as_json
 def list_messages(chat: str | None, state: str | None, limit: int, as_json: bool) -> None:
-    """List the latest messages of both directions, one a line; each begins with its number.
+    """List the latest messages of both directions.
+
+    One a line, which begins with its number; → goes to Claude, ← comes from Claude.
 
     Example: channeld messages list web:main --state failed
     """
@@ -63,7 +67,7 @@ def list_messages(chat: str | None, state: str | None, limit: int, as_json: bool
 @_ref
 @as_json
 def show(ref: str, as_json: bool) -> None:
-    """Show everything about a message: its whole text, its files, where it is and what can be done.
+    """Show all about a message, and what can be done with it.
 
     REF is its number in the list, or its delivery id.
 
@@ -90,9 +94,10 @@ def search(words: tuple[str, ...], chat: str | None, limit: int, as_json: bool) 
 @_ref
 @as_json
 def retry(ref: str, as_json: bool) -> None:
-    """Queue a message again: one that was not sent, or one that Claude did not act on.
+    """Queue a message again.
 
-    A message that may have arrived the first time can arrive twice.
+    One that was not sent, or one that Claude did not act on. A message that may
+    have arrived the first time can arrive twice.
 
     Example: channeld messages retry 412
     """
@@ -103,7 +108,9 @@ def retry(ref: str, as_json: bool) -> None:
 @_ref
 @as_json
 def drop(ref: str, as_json: bool) -> None:
-    """Give up a message that has not arrived: it stays in the list and goes nowhere.
+    """Give up a message that has not arrived.
+
+    It stays in the list and goes nowhere.
 
     Example: channeld messages drop 412
     """

@@ -78,7 +78,8 @@ def test_a_state_of_a_newer_daemon_is_shown_without_a_meaning():
 def test_the_page_shows_everything_and_the_whole_text():
     """Whatever the daemon tells of a message can be read there."""
     shown = page_of(
-        direction="in", state="answered", text="one\n\n  two\n" + "long " * 60, delivery_id="d-77", reply_to="m-0",
+        direction="in", state="answered",
+        text="one\n\n  two  2\n\tif x:\n" + "long " * 60, delivery_id="d-77", reply_to="m-0",
         attempts=2, session="shop", reactions=["👍"], edited=True,
         attachments=[
             {"name": "plan.pdf", "path": "/inbox/x", "mime": "application/pdf", "size": 24_000},
@@ -91,7 +92,7 @@ def test_the_page_shows_everything_and_the_whole_text():
     ):  # fmt: skip
         assert told in shown
     assert shown.count("long") == 60
-    assert "  │ one\n  │\n  │ two\n" in shown
+    assert "  │ one\n  │\n  │   two  2\n  │     if x:\n" in shown
     assert all(cells(line) <= 80 for line in shown.splitlines())
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from channeld.cli.client import NOT_RUNNING
 from channeld.cli.render.layout import cells
-from channeld.cli.render.status import not_running_lines, session_lines, status_lines
+from channeld.cli.render.status import HIDDEN_WORDS, not_running_lines, session_lines, status_lines
+from channeld.core.health import KINDS
 from tests.doubles.status_states import NOW, STATES, deaf, issue, session, status, worker
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -76,6 +77,25 @@ def test_colour_says_nothing_that_the_words_do_not():
     )
     assert (click.unstyle(error), click.unstyle(warning)) == ("✗ It is bad.", "! It is bad.")
     assert error != click.unstyle(error)
+
+
+def test_every_issue_that_can_be_hidden_has_words():
+    """So that no code name is read by a person, but for those that workers make up."""
+    assert {code for code, kind in KINDS.items() if kind.after} == set(HIDDEN_WORDS)
+    shown = status_lines(status(health=[issue("a", "Bad.", "", "", "web", 60, hides=["worker_slow"])]), NOW, WIDTH)
+    assert shown[1] == "  For 1 min now. It also explains: worker slow."
+
+
+def test_a_daemon_from_before_an_upgrade_is_shown_as_far_as_it_tells():
+    """It runs on until it is restarted, and knows nothing of fields that were added since."""
+    old = status(health=[issue("a", "It is bad.", "", "Mend it.", "web", 60)], sessions=[session(activity="working")])
+    for name in ("why", "since", "hides"):
+        del old["health"][0][name]
+    for name in ("activity", "working_on", "working_since"):
+        del old["sessions"][0][name]
+    shown = list(map(click.unstyle, status_lines(old, NOW, WIDTH)))
+    assert shown[:2] == ["✗ It is bad.", "  Try: Mend it."]
+    assert "  shop  listening" in shown
 
 
 def test_sessions_say_why_one_hears_nothing_even_if_status_said_it_already():

@@ -59,12 +59,12 @@ _PLACES: Final[dict[tuple[str, str], _Place]] = {
     ("out", "sent"): _Place("The platform has taken it. Nothing is left to do.", "", "green"),
     ("out", "failed"): _Place(
         "It was not sent, and nobody in the chat has seen it.",
-        f"When the cause is mended: `{_RETRY}` or give it up: `{_DROP}`",
+        f"When the cause is mended, send it again: `{_RETRY}`. Or give it up: `{_DROP}`",
         "red",
     ),
     ("out", "uncertain"): _Place(
         "It may have been sent, and nobody can tell. So it was not repeated.",
-        f"Look into the chat. If it is not there: `{_RETRY}` and if it is: `{_DROP}`",
+        f"Look into the chat. If it is missing, `{_RETRY}`. If it is there, `{_DROP}`",
         "red",
     ),
     ("out", "dropped"): _Place("It was given up by hand and is not sent.", "", "red"),
@@ -183,9 +183,12 @@ def _file(attachment: dict[str, Any], width: int) -> list[str]:
 def _quoted(text: str, width: int) -> list[str]:
     """Return a text behind a bar, so that nothing in it can be taken for a line of ours."""
     lines = []
-    for line in text.splitlines() or [""]:
-        lines += [f"  │ {part}" for part in (wrap(plain(line), width - 4) if line.strip() else [""])]
-    return [line.rstrip() for line in lines]
+    for raw in text.splitlines() or [""]:
+        line = plain(raw.expandtabs(4)).rstrip()
+        indent = line[: len(line) - len(line.lstrip())]
+        parts = [line] if cells(line) <= width - 4 else wrap(line, width - 4, indent)
+        lines += [f"  │ {part}".rstrip() for part in parts]
+    return lines
 
 
 def _tries(number: int, inward: bool) -> str:

@@ -23,14 +23,17 @@ _OUTBOX_WORDS: Final = {
     "failed": "could not be sent",
     "uncertain": "may or may not have been sent",
 }
-_HIDDEN_WORDS: Final = {
+HIDDEN_WORDS: Final = {
     "messages_waiting": "messages wait",
     "sends_waiting": "answers wait to be sent",
     "sends_failed": "answers could not be sent",
     "sends_uncertain": "answers may not have been sent",
     "no_session": "no session is attached",
     "session_deaf": "no session listens",
+    "session_stuck": "a session takes no messages",
+    "default_session_missing": "the default session is missing",
 }
+"""Issues that another one can hide, by code, in few words."""
 
 
 def status_lines(status: dict[str, Any], now: float, width: int) -> list[str]:
@@ -71,8 +74,8 @@ def issue_lines(issue: dict[str, Any], now: float, width: int) -> list[str]:
     # A daemon that runs on after an upgrade does not tell the fields that were added.
     since = _since(now - issue["since"]) if "since" in issue else ""
     if hides := issue.get("hides"):
-        hidden = (_HIDDEN_WORDS.get(code, plain(code).replace("_", " ")) for code in hides)
-        since += f" This is also why {' and '.join(hidden)}."
+        hidden = (HIDDEN_WORDS.get(code, plain(code).replace("_", " ")) for code in hides)
+        since += f" It also explains: {', '.join(hidden)}."
     return [
         *_marked(mark, issue["text"], colour, width),
         *(line for text in (issue.get("why"), since) if text for line in wrap(plain(text), width, "  ")),
