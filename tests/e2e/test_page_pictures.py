@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -46,7 +47,7 @@ async def test_a_picture_for_the_docs(browser: Browser, stage: Stage, look: Look
     graph = tmp_path / "graph.png"
     graph.write_bytes(picture(520, 150))
     attached = Attachment(name="requests.png", path=str(graph), mime="image/png", size=graph.stat().st_size)
-    claude = {"direction": "out", "user": "Claude", "state": "sent", "format": "markdown"}
+    claude: dict[str, Any] = {"direction": "out", "user": "Claude", "state": "sent", "format": "markdown"}
     stage.put("Why does the fetcher hammer a host that is down?", ts=NOON, attachments=[attached])
     stage.put(ANSWER, ts=NOON + 140, reactions=["🎉"], reactors=["owner"], reply_to="w1", **claude)
     stage.put("Yes, push it. And open a pull request, please", ts=NOON + 200, state="delivered")

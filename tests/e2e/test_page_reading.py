@@ -139,7 +139,7 @@ async def test_crashes_neither_lose_nor_double_anything_on_the_page(browser: Bro
         await box.fill("three")
         await box.press("Enter")
         stuck = first.locator("#unsent > li")
-        await expect(stuck.last).to_contain_text("It is sent when the connection is back.")
+        await expect(stuck.last).to_contain_text("This is sent as soon as it can be.")
         await home.daemon.start()
         for tab in tabs:
             await expect(tab.locator("#link")).to_have_text("connected", timeout=20_000)

@@ -4,6 +4,7 @@ import { at, tell } from "/api.js";
 import { $, announce } from "/dom.js";
 import { choose, chosenFiles } from "/chosen.js";
 import { post } from "/outbox.js";
+import { plainText } from "/prose.js";
 import { lastOwn } from "/timeline.js";
 
 const DRAFT = "channeld.draft";
@@ -36,7 +37,7 @@ function show(problem = "") {
   if (!about) return;
   const { act, data } = about;
   $("about-title").textContent = act === "edit" ? "Edit your message" : `Reply to ${data.direction === "in" ? "yourself" : "Claude"}`;
-  $("about-text").textContent = problem || data.text.trim() || data.attachments[0]?.name || "";
+  $("about-text").textContent = problem || plainText(data);
   $("about").classList.toggle("problem", Boolean(problem));
 }
 

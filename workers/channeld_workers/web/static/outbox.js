@@ -42,7 +42,7 @@ async function send(one) {
     one.id = (await (await request(one)).json()).message_id;
   } catch (problem) {
     one.offline = !problem.status;
-    one.problem = one.offline ? `${problem.message} It is sent when the connection is back.` : problem.message;
+    one.problem = one.offline ? `${problem.message} This is sent as soon as it can be.` : problem.message;
     announce(`Not sent: ${problem.message}`);
   }
   one.busy = false;

@@ -16,6 +16,12 @@ export function drawText(data) {
   return node;
 }
 
+/** What a message says in one piece, without marks: for quotes, and to be read out. */
+export function plainText({ html, text, attachments }) {
+  const said = html == null ? text : new DOMParser().parseFromString(html, "text/html").body.textContent;
+  return said.trim() || attachments[0]?.name || "";
+}
+
 function frameCode(pre) {
   const code = pre.querySelector("code") ?? pre;
   const language = /(?:^|\s)language-([\w+#.-]+)/.exec(code.className)?.[1] ?? "";
