@@ -36,7 +36,8 @@ function show(problem = "") {
   $("composer").classList.toggle("editing", about?.act === "edit");
   if (!about) return;
   const { act, data } = about;
-  $("about-title").textContent = act === "edit" ? "Edit your message" : `Reply to ${data.direction === "in" ? "yourself" : "Claude"}`;
+  const whom = data.direction === "in" ? "yourself" : "Claude";
+  $("about-title").textContent = act === "edit" ? "Edit your message" : `Reply to ${whom}`;
   $("about-text").textContent = problem || plainText(data);
   $("about").classList.toggle("problem", Boolean(problem));
 }

@@ -38,7 +38,8 @@ export function draw(data) {
 
 /** Show what has changed. `before` is what is shown now; `quoted` the message that this one replies to, if known. */
 export function update(node, data, before, quoted) {
-  const changed = (...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]));
+  const differs = (name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]);
+  const changed = (...names) => !before || names.some(differs);
   const fill = (part, ...content) => {
     const slot = node.querySelector(`.${part}`), held = slot.contains(document.activeElement);
     if (slot.querySelector(".tick:is(:hover, :focus)")) $("tip").hidePopover();
@@ -55,9 +56,10 @@ export function update(node, data, before, quoted) {
   if (changed("reactions", "mine")) fill("chips", ...drawChips(data));
 }
 
-function drawQuote(quoted, label) {
+function drawQuote(quoted, text) {
+  const label = (text ?? "an earlier message").slice(0, 200);
   const author = quoted ? (quoted.direction === "in" ? "You" : "Claude") : "In reply to";
-  const node = button("quoted", null, make("strong", "", author), make("span", "", (label ?? "an earlier message").slice(0, 200)));
+  const node = button("quoted", null, make("strong", "", author), make("span", "", label));
   node.dataset.act = "jump";
   node.title = "Go to this message";
   return node;

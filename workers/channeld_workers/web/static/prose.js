@@ -6,7 +6,9 @@ export function drawText(data) {
   if (data.html == null) return make("p", "text plain", data.text);
   const node = make("div", "text prose");
   node.innerHTML = data.html; // sanitised by the server; and this page's policy runs no script that stands in it
-  for (const link of node.querySelectorAll("a[href]")) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+  for (const link of node.querySelectorAll("a[href]")) {
+    Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+  }
   for (const table of node.querySelectorAll("table")) {
     const frame = scroller("table", "Table");
     table.replaceWith(frame);
