@@ -139,13 +139,10 @@ async def test_crashes_neither_lose_nor_double_anything_on_the_page(browser: Bro
         await box.fill("three")
         await box.press("Enter")
         stuck = first.locator("#unsent > li")
-        await expect(stuck.last).to_contain_text("cannot be reached")
+        await expect(stuck.last).to_contain_text("This is sent as soon as it can be.")
         await home.daemon.start()
         for tab in tabs:
             await expect(tab.locator("#link")).to_have_text("connected", timeout=20_000)
-        while await stuck.count():
-            await stuck.first.get_by_role("button", name="Try again").click()
-            await expect(stuck.first.get_by_text("Storing…")).to_have_count(0)
         await home.claude.hears("three")
         await home.claude.says("answer three")
         for tab in tabs:

@@ -113,6 +113,7 @@ async def test_reactions_go_both_ways_and_are_taken_back(browser: Browser, home:
         assert (await home.claude.hears("👍"))["event"] == "reaction"
         await own.click()
         await expect(own).to_have_count(0)
+        await expect(item).to_be_focused()
         await expect(item.get_by_role("button", name="👀: react with it too")).to_be_visible()
         menu = await open_menu(page, item)
         await menu.get_by_label("Another emoji").fill("🦀")

@@ -5,7 +5,7 @@ import { showLink, showPresence } from "/banner.js";
 import { edit, reply } from "/composer.js";
 import { $, complain, copyButton } from "/dom.js";
 import { openMenu, react } from "/menu.js";
-import { restore, settle } from "/outbox.js";
+import { restore, retry, settle } from "/outbox.js";
 import { refetchPrompts, showPrompt } from "/prompts.js";
 import { shareEvents } from "/tabs.js";
 import { goTo, hear, of, refetch } from "/timeline.js";
@@ -51,6 +51,7 @@ const events = {
     await refetchPrompts();
     $("chat").classList.add("ready");
     showLink("connected");
+    retry();
   },
   closed() {
     showLink("away");

@@ -2,7 +2,8 @@
 
 import { $, withCommands } from "/dom.js";
 
-const AWAY = "channeld does not answer; this page tries again by itself. If it stays so, run `channeld status` in a terminal.";
+const AWAY = "channeld does not answer; this page tries again by itself. "
+  + "If it stays so, run `channeld status` in a terminal.";
 let dismissed = "", presence = { listening: true, text: "" }, away = false;
 
 export function showPresence(news) {

@@ -1,6 +1,6 @@
 // Files that go with the next message: chosen, dropped anywhere on the page, or pasted.
 
-import { $, announce, button, icon, make, sizeOf } from "/dom.js";
+import { $, announce, button, icon, make, nameAndSize } from "/dom.js";
 import { isPicture } from "/files.js";
 
 let chosen = [];
@@ -29,7 +29,7 @@ function draw(file) {
     ($("chosen").querySelector("button") ?? $("text")).focus();
   }, icon("close"));
   remove.setAttribute("aria-label", `Remove ${file.name}`);
-  return make("li", "", picture, make("span", "file-name", file.name), make("span", "file-size", sizeOf(file.size)), remove);
+  return make("li", "", picture, ...nameAndSize(file), remove);
 }
 
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");

@@ -4,6 +4,7 @@ import { at, tell } from "/api.js";
 import { $, announce } from "/dom.js";
 import { choose, chosenFiles } from "/chosen.js";
 import { post } from "/outbox.js";
+import { plainText } from "/prose.js";
 import { lastOwn } from "/timeline.js";
 
 const DRAFT = "channeld.draft";
@@ -35,8 +36,9 @@ function show(problem = "") {
   $("composer").classList.toggle("editing", about?.act === "edit");
   if (!about) return;
   const { act, data } = about;
-  $("about-title").textContent = act === "edit" ? "Edit your message" : `Reply to ${data.direction === "in" ? "yourself" : "Claude"}`;
-  $("about-text").textContent = problem || data.text.trim() || data.attachments[0]?.name || "";
+  const whom = data.direction === "in" ? "yourself" : "Claude";
+  $("about-title").textContent = act === "edit" ? "Edit your message" : `Reply to ${whom}`;
+  $("about-text").textContent = problem || plainText(data);
   $("about").classList.toggle("problem", Boolean(problem));
 }
 

@@ -86,6 +86,11 @@ export function place(popup, anchor) {
   popup.style.top = `${above > 8 ? above : Math.min(from.bottom + gap, innerHeight - box.height - 8)}px`;
 }
 
+/** Return a file's name and size, each in its place. */
+export function nameAndSize(file) {
+  return [make("span", "file-name", file.name), make("span", "file-size", sizeOf(file.size))];
+}
+
 export function sizeOf(bytes) {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1048576 ? `${Math.round(bytes / 1024)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;

@@ -2,7 +2,7 @@
 
 import { call } from "/api.js";
 
-const SILENT_MS = 45000, STEADY_MS = 10000, LONGEST_WAIT_MS = 10000;
+const SILENT_MS = 45000, STEADY_MS = 10000, LONGEST_WAIT_MS = 5000;
 
 /**
  * Hand on events until the token is refused: `hear(name, data)` for each, `open` when the stream is open, `alive` for

@@ -1,7 +1,7 @@
 // Files of messages. A link cannot carry the token, so they are fetched and handed on as object URLs.
 
 import { call } from "/api.js";
-import { $, button, complain, icon, make, sizeOf } from "/dom.js";
+import { $, button, complain, icon, make, nameAndSize, sizeOf } from "/dom.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const loaded = new Map(); // url → promise of an object URL: nothing is fetched twice
@@ -10,7 +10,7 @@ let shown = null; // the file in the viewer
 export const isPicture = (mime) => PICTURES.includes(mime);
 
 export function drawFile(file) {
-  const card = button("file", () => save(file), icon("file"), make("span", "file-name", file.name), make("span", "file-size", sizeOf(file.size)));
+  const card = button("file", () => save(file), icon("file"), ...nameAndSize(file));
   card.setAttribute("aria-label", `Save ${file.name}, ${sizeOf(file.size)}`);
   if (!isPicture(file.mime)) return card;
   const image = make("img"), preview = button("picture", () => view(file, image), image);

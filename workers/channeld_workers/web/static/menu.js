@@ -11,7 +11,9 @@ export function openMenu(data, anchor, actions) {
   current = { data, anchor, actions };
   $("menu-edit").hidden = data.direction !== "in";
   $("menu-copy").hidden = !data.text;
-  for (const one of $("menu-emoji").children) one.setAttribute("aria-pressed", String(data.mine.includes(one.textContent)));
+  for (const one of $("menu-emoji").children) {
+    one.setAttribute("aria-pressed", String(data.mine.includes(one.textContent)));
+  }
   $("menu-free").value = "";
   anchor.setAttribute("aria-expanded", "true");
   $("menu").showPopover();

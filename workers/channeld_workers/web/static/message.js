@@ -2,7 +2,7 @@
 
 import { $, button, icon, iconButton, make, place } from "/dom.js";
 import { drawFile } from "/files.js";
-import { drawText } from "/prose.js";
+import { drawText, plainText } from "/prose.js";
 
 const TICKS = { // state → picture, mood, meaning
   held: ["clock", "", "Stored: its files are still arriving"],
@@ -38,20 +38,28 @@ export function draw(data) {
 
 /** Show what has changed. `before` is what is shown now; `quoted` the message that this one replies to, if known. */
 export function update(node, data, before, quoted) {
-  const changed = (...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]));
-  const fill = (part, ...content) => node.querySelector(`.${part}`).replaceChildren(...content);
+  const differs = (name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]);
+  const changed = (...names) => !before || names.some(differs);
+  const fill = (part, ...content) => {
+    const slot = node.querySelector(`.${part}`), held = slot.contains(document.activeElement);
+    if (slot.querySelector(".tick:is(:hover, :focus)")) $("tip").hidePopover();
+    slot.replaceChildren(...content);
+    if (held) node.focus({ preventScroll: true }); // else the keyboard would be back at the top of the page
+  };
   node.dataset.id = data.id;
-  fill("quote", ...(data.reply_to ? [drawQuote(quoted)] : []));
+  const quote = data.reply_to ? (quoted ? plainText(quoted) : null) : undefined;
+  if (!before || node.quote !== quote) fill("quote", ...(data.reply_to ? [drawQuote(quoted, quote)] : []));
+  node.quote = quote;
   if (changed("text", "html")) fill("body", ...(data.text ? [drawText(data)] : []));
   if (changed("attachments")) fill("files", ...data.attachments.map(drawFile));
   if (changed("state", "error", "edited", "ts")) fill("meta", ...drawMeta(data));
   if (changed("reactions", "mine")) fill("chips", ...drawChips(data));
 }
 
-function drawQuote(quoted) {
-  const label = quoted ? quoted.text.trim() || quoted.attachments[0]?.name || "a message" : "an earlier message";
+function drawQuote(quoted, text) {
+  const label = (text ?? "an earlier message").slice(0, 200);
   const author = quoted ? (quoted.direction === "in" ? "You" : "Claude") : "In reply to";
-  const node = button("quoted", null, make("strong", "", author), make("span", "", label.slice(0, 200)));
+  const node = button("quoted", null, make("strong", "", author), make("span", "", label));
   node.dataset.act = "jump";
   node.title = "Go to this message";
   return node;

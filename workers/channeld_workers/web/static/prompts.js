@@ -39,7 +39,7 @@ export async function refetchPrompts() {
 
 function closed({ state, answer }) {
   if (state === "answered") return `Answered: ${answer}`;
-  if (state === "elsewhere") return answer ? `Answered elsewhere: ${answer}` : "Answered elsewhere, for example in the terminal";
+  if (state === "elsewhere") return `Answered elsewhere${answer ? `: ${answer}` : ", for example in the terminal"}`;
   return "Expired: Claude does not wait for an answer any more";
 }
 

@@ -6,7 +6,9 @@ export function drawText(data) {
   if (data.html == null) return make("p", "text plain", data.text);
   const node = make("div", "text prose");
   node.innerHTML = data.html; // sanitised by the server; and this page's policy runs no script that stands in it
-  for (const link of node.querySelectorAll("a[href]")) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+  for (const link of node.querySelectorAll("a[href]")) {
+    Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+  }
   for (const table of node.querySelectorAll("table")) {
     const frame = scroller("table", "Table");
     table.replaceWith(frame);
@@ -14,6 +16,12 @@ export function drawText(data) {
   }
   for (const pre of node.querySelectorAll("pre")) frameCode(pre);
   return node;
+}
+
+/** What a message says in one piece, without marks: for quotes, and to be read out. */
+export function plainText({ html, text, attachments }) {
+  const said = html == null ? text : new DOMParser().parseFromString(html, "text/html").body.textContent;
+  return said.trim() || attachments[0]?.name || "";
 }
 
 function frameCode(pre) {

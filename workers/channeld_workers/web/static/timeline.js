@@ -3,6 +3,7 @@
 import { call } from "/api.js";
 import { $, announce, complain } from "/dom.js";
 import { draw, update } from "/message.js";
+import { plainText } from "/prose.js";
 import { count } from "/scroll.js";
 
 const PAGE = 50, MOST = 500; // messages of one request: when scrolling up, and after an absence
@@ -38,7 +39,7 @@ export function merge(items, live = false) {
   const news = live ? added.filter(({ seq, direction }) => seq > last && direction === "out") : [];
   if (!news.length) return;
   count(news.length);
-  announce(news.map(({ user, text }) => `${user || "Claude"}: ${text}`).join("\n"));
+  announce(news.map((data) => `${data.user || "Claude"}: ${plainText(data)}`).join("\n"));
 }
 
 /** Put a list item where it belongs; what is no message has a number between two messages. */
@@ -75,7 +76,8 @@ function called(date) {
 }
 
 async function fetchPage(limit, before) {
-  const { messages: items, more } = await (await call(`/api/messages?limit=${limit}${before ? `&before=${before}` : ""}`)).json();
+  const answer = await call(`/api/messages?limit=${limit}${before ? `&before=${before}` : ""}`);
+  const { messages: items, more } = await answer.json();
   return { items, more };
 }
 
@@ -137,12 +139,13 @@ $("messages").addEventListener("focusin", ({ target }) => {
 $("messages").addEventListener("keydown", (event) => {
   const node = event.target, list = $("messages");
   const next = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
-  const to = event.key === "Home" ? list.firstElementChild : event.key === "End" ? list.lastElementChild : next && node[next];
+  const to = { Home: list.firstElementChild, End: list.lastElementChild }[event.key] ?? (next && node[next]);
   if (node.parentElement !== list || !to) return; // a button in a message keeps its own keys
   event.preventDefault();
   to.focus();
 });
 const quietly = () => earlier().catch((problem) => complain(`Older messages cannot be fetched: ${problem.message}`));
 $("earlier").addEventListener("click", quietly);
-new IntersectionObserver(([{ isIntersecting }]) => { if (isIntersecting && messages.size) quietly(); }, { root: $("chat"), rootMargin: "200px 0px 0px" })
+const soon = { root: $("chat"), rootMargin: "200px 0px 0px" }; // before the end is reached
+new IntersectionObserver(([{ isIntersecting }]) => { if (isIntersecting && messages.size) quietly(); }, soon)
   .observe($("earlier"));
