@@ -60,6 +60,8 @@ class CommandTable(WorkerTable):
 
 
 PLATFORMS: Final[dict[str, type[WorkerTable]]] = {"web": WebTable}
+_RESERVED: Final = frozenset({"channeld", "config", "store", "sessions"})
+"""Names of the daemon's own log, and of what else an issue can be about."""
 _LATER: Final = ("telegram", "discord", "webhook")
 _TYPES: Final = {
     "dict_type": "it should be a table, with settings of its own below [{key}]",
@@ -134,6 +136,10 @@ def _check_worker(path: Path, text: str, name: str, raw: dict[str, Any]) -> None
         raise ConfigError(
             f"{where}: {name!r} cannot be a worker's name.",
             hint="Use up to 32 small letters, digits, - and _, beginning with a letter.",
+        )
+    if name in _RESERVED:
+        raise ConfigError(
+            f"{where}: {name!r} cannot be a worker's name: channeld uses it itself.", hint="Give it another name."
         )
     platform = raw.get("platform", name)
     if not isinstance(platform, str):

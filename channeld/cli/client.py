@@ -15,6 +15,7 @@ EXIT_NOT_RUNNING: Final = 3
 NOT_RUNNING: Final = ("channeld is not running: messages neither arrive nor leave.", "channeld start")
 """What is said then, and what to try."""
 _TIMEOUT_S: Final = 15.0
+_LOOK_S: Final = 2.0
 _LONGEST_SOCKET_BYTES: Final = 107
 """What Linux takes for the path of a Unix socket."""
 
@@ -91,11 +92,13 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
 
 
 def is_running(paths: Paths) -> bool:
-    """Tell whether a daemon answers there."""
+    """Tell whether a daemon listens there; one that hangs does too."""
     try:
-        ask(paths, "status")
-    except (NotRunning, CommandFailed):
+        ask(paths, "sessions", timeout_s=_LOOK_S)
+    except NotRunning:
         return False
+    except CommandFailed as error:
+        return error.code != "socket"
     return True
 
 

@@ -67,13 +67,10 @@ def _ask(paths: Paths) -> dict[str, Any]:
     except OSError:
         return data
     if changed_at > data["daemon"]["started_at"] and (mistake := _mistake(paths)) is not None:
-        data["health"].append(
-            {
-                "code": "config_broken", "severity": "warning", "subject": "config", "text": mistake[0],
-                "why": "The running daemon still uses what it read when it started, and could not start again.",
-                "hint": mistake[1], "since": changed_at, "hides": [],
-            }
-        )  # fmt: skip
+        from channeld.core.health import Report, shown  # noqa: PLC0415 - as rare as the mistake
+
+        broken = Report("config_broken", *mistake, changed_at, "config")
+        data["health"] += [issue.as_data() for issue in shown([broken], time.time())]
     return data
 
 

@@ -24,7 +24,7 @@ class Kind(NamedTuple):
     why: str
     """Why it matters, one sentence."""
     after: tuple[str, ...] = ()
-    """Codes of which any explains this one, when it is about the same subject or about everything."""
+    """Codes of which any explains this one, if it is about the same subject, or either is about everything."""
     delay_s: float = 0.0
     """It shows only when it has lasted this long."""
 
@@ -40,7 +40,7 @@ class Report(NamedTuple):
     since: float
     """Unix time, seconds."""
     subject: str = ""
-    """A worker's name, a session's, or one of the two below."""
+    """A worker's name, a session's, one of the two below, or empty: about nobody in particular."""
 
 
 class Shown(NamedTuple):
@@ -61,8 +61,7 @@ class Shown(NamedTuple):
 
 STORE: Final = "store"
 SESSIONS: Final = "sessions"
-_EVERYTHING: Final = frozenset({STORE, SESSIONS})
-"""Subjects that bear on all workers and sessions."""
+"""Subjects that bear on all workers and sessions; no worker may be called so."""
 
 _REFUSING: Final = "New messages are refused, and senders are told to try again; what was accepted is safe."
 _UNREAD: Final = "Messages are kept, and nobody reads them."
@@ -95,12 +94,15 @@ KINDS: Final[dict[str, Kind]] = {
         Severity.WARNING, "Claude has answered, and nobody can read it yet.", after=(*_STORE, *_WORKER), delay_s=60
     ),
     "sends_failed": Kind(Severity.WARNING, "Somebody waits for an answer that did not come.", after=_STORE),
+    "config_broken": Kind(
+        Severity.WARNING, "The running daemon still uses what it read when it started, and could not start again."
+    ),
     "sends_uncertain": Kind(
         Severity.WARNING, "It was not repeated, because that could double it: look into the chat.", after=_STORE
     ),
 }
 _TROUBLE: Final = Kind(Severity.WARNING, "Messages may be late or missing on this platform.", after=(*_STORE, *_WORKER))
-"""What workers report of their platforms, under codes of their own."""
+"""What workers report of their platforms, under codes of their own that begin with ``platform_``."""
 
 
 def kind_of(code: str) -> Kind:
@@ -115,7 +117,8 @@ def shown(reports: Iterable[Report], now: float) -> list[Shown]:
         reports: all that is true now.
         now: unix time, seconds.
     """
-    lasting = [report for report in reports if now - report.since >= kind_of(report.code).delay_s]
+    # A clock that was set back makes a moment of the past one of the future.
+    lasting = [report for report in reports if max(0.0, now - report.since) >= kind_of(report.code).delay_s]
     roots = [report for report in lasting if not any(_explains(other, report) for other in lasting)]
     found = [
         Shown(root, kind_of(root.code), tuple(sorted({other.code for other in lasting if _explains(root, other)})))
@@ -125,5 +128,5 @@ def shown(reports: Iterable[Report], now: float) -> list[Shown]:
 
 
 def _explains(cause: Report, effect: Report) -> bool:
-    near = cause.subject == effect.subject or cause.subject in _EVERYTHING
+    near = cause.subject in {effect.subject, STORE, SESSIONS} or not effect.subject
     return near and cause.code in kind_of(effect.code).after

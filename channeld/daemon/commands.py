@@ -243,10 +243,14 @@ class Commands:
         if supervisor is None:
             raise Refused(f"There is no worker {name!r}.", hint=f"There are: {', '.join(self._supervisors) or 'none'}.")
         # Anew from the file: what a person mends before a restart is mostly there.
-        declared = {worker.name: worker for worker in load(self._paths.config_file).worker_list()}
-        if supervisor.worker.name in declared:
-            supervisor.worker = declared[supervisor.worker.name]
-        supervisor.restart()
+        declared = {worker.name: worker for worker in load(self._paths.config_file).worker_list() if worker.enabled}
+        worker = declared.get(supervisor.worker.name)
+        if worker is None or worker.platform != supervisor.worker.platform:
+            raise Refused(
+                f"The configuration has no worker {name} of this kind any more.",
+                hint="`channeld restart` applies that.",
+            )
+        supervisor.restart(worker)
         return {"restarting": name}
 
     async def stop(self, args: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,6 @@ class WorkerLink:
         self._pending_offers = 0
         self._garbage_logged = False
         self.gone = asyncio.Event()
-        self.drained = asyncio.Event()
 
     @property
     def capabilities(self) -> m.Capabilities:
@@ -120,7 +119,7 @@ class WorkerLink:
                 case m.AnswerPrompt():
                     self._start(self._hub.answered_prompt(self, frame))
                 case m.Drained():
-                    self.drained.set()
+                    pass  # its end tells as much
                 case m.Fault():
                     log.warning("worker_complains", worker=self.name, code=frame.code, text=frame.text[:200])
         if offers:

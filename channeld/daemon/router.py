@@ -40,13 +40,12 @@ class Router:
     ) -> None:
         self._mailbox, self._timeline, self._health = mailbox, timeline, health
         self._default = default_session
-        self._alone_since = time.time()
-        """Until when somebody listened."""
+        self._alone_since: float | None = time.time()
+        """Since when nobody listens; None while somebody does."""
         self._look_again: asyncio.TimerHandle | None = None
         self.notices = Notices(timeline)
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
-        self.workers: dict[str, WorkerLink] = {}
         self.capabilities: dict[str, m.Capabilities] = {}
         """What each worker said that it can do when it was last connected."""
         self._wake = asyncio.Event()
@@ -69,8 +68,8 @@ class Router:
         attachment = await self._mailbox.attach(
             session.instance, session.name, session.pid, session.pid_start, written, time.time()
         )
-        for chat, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
-            session.activity.began(chat, "message", since)
+        for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
+            session.activity.began(chat, kind, since)
         if session.is_closed:
             return
         session.lease = attachment.lease
@@ -211,15 +210,12 @@ class Router:
 
     async def worker_ready(self, link: WorkerLink) -> None:
         """Begin to give a worker what waits for it."""
-        self.workers[link.name] = link
         self.capabilities[link.name] = link.capabilities
         self.notices.worker_ready(link)
         await self.outbound.worker_ready(link)
 
     async def worker_gone(self, link: WorkerLink) -> None:
         """Settle what it was doing."""
-        if self.workers.get(link.name) is link:
-            del self.workers[link.name]
         self.notices.worker_gone(link)
         await self.outbound.worker_gone(link)
 
@@ -258,7 +254,9 @@ class Router:
 
     def nobody_listens(self) -> Report | None:
         """Say why chats have no session to go to; None while they have one."""
-        return None if self.target() is not None else nobody_listens(self.seats(), self._default, self._alone_since)
+        if self.target() is not None:
+            return None
+        return nobody_listens(self.seats(), self._default, self._alone_since or time.time())
 
     def look_around(self) -> None:
         """Tell people who listens and what is worked on, now and when that changes by the passing of time."""
@@ -267,9 +265,12 @@ class Router:
             self._look_again = None
         now = time.time()
         work = [each for session in self.sessions.values() for each in session.activity.work(now)]
+        if self.target() is not None:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
         trouble = self.nobody_listens()
         if trouble is None:
-            self._alone_since = now
             presence = m.Presence(listening=True, text=busy_text(work, now))
         else:
             presence = m.Presence(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")

@@ -73,8 +73,9 @@ class Supervisor:
         """Of the running process."""
         return self._process.pid if self._process else None
 
-    def restart(self) -> None:
-        """End the process and start it anew, whatever kept it from running."""
+    def restart(self, worker: Worker) -> None:
+        """End the process and start it anew as ``worker`` says, whatever kept it from running."""
+        self.worker = worker
         self._policy.forgive()
         self._wanted.set()
 
@@ -242,7 +243,7 @@ class Supervisor:
 
     def _trouble(self, trouble: Trouble) -> None:
         """The platform's side: shown as an issue until the worker takes it back or is ready anew."""
-        code = f"worker_{trouble.code}"[:64]
+        code = f"platform_{trouble.code}"[:64]  # whatever it says, it passes for none of our own
         if trouble.text:
             self._said = Trouble(code=code, text=trouble.text[:300], hint=trouble.hint[:300])
             self._health.report(code, self._said.text, self._said.hint, self.worker.name)

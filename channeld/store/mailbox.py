@@ -163,8 +163,8 @@ class Mailbox:
         """Take a message that waits out of the queue; nothing if its state does not allow it."""
         return await self._events_of("drop_event", seq=seq, now=now)
 
-    async def in_work(self, instance: str, after: float) -> list[tuple[str, float]]:
-        """Return ``(chat, since)`` of what a session has read since ``after`` and not answered, the latest first."""
+    async def in_work(self, instance: str, after: float) -> list[tuple[str, str, float]]:
+        """Return ``(chat, kind of event, since)`` of what a session has read since ``after`` and not answered."""
         values = {"instance": instance, "after": after}
         return await self._db.submit(
             lambda connection: [tuple(row) for row in connection.execute(QUERIES["in_work"], values)]

@@ -86,11 +86,11 @@ UPDATE event SET state = 'dropped', changed_at = :now WHERE seq = :seq AND state
 RETURNING *;
 
 -- name: in_work
--- Chats with messages that a session has read and not answered, the latest first.
-SELECT chat, max(changed_at) AS since FROM event
+-- What a session has read lately and not answered.
+SELECT chat, kind, min(changed_at) AS since FROM event
  WHERE instance = :instance AND state IN ('delivered', 'seen') AND state IN ('pushed', 'delivered', 'seen')
    AND changed_at > :after
- GROUP BY chat ORDER BY since DESC;
+ GROUP BY chat, kind;
 
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)

@@ -16,8 +16,8 @@ from channeld.store.db import Database
 from channeld.store.queries import QUERIES
 
 MOST_ITEMS: Final = 500
-_MOST_DIGITS: Final = 18
-"""Of a number that SQLite can hold."""
+_DELIVERY_ID_LENGTH: Final = 16
+"""A delivery id may be made of digits alone; a ``seq`` never has so many."""
 _inbound = msgspec.json.Decoder(Inbound).decode
 _detail = msgspec.json.Decoder(PartDetail).decode
 
@@ -93,7 +93,7 @@ class Timeline:
         """Return the message with that ``seq`` or delivery id and where it is, or None."""
 
         def work(connection: sqlite3.Connection) -> MessageDetail | None:
-            if ref.isascii() and ref.isdecimal() and len(ref) <= _MOST_DIGITS:
+            if ref.isascii() and ref.isdecimal() and len(ref) < _DELIVERY_ID_LENGTH:
                 seq = int(ref)
             else:
                 found = connection.execute(QUERIES["find_delivery"], {"delivery_id": ref}).fetchone()

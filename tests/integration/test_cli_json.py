@@ -69,7 +69,7 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
         seen = keys_in(waits := await printed(daemon, "status"))
         assert waits["events"] == {"queued": 1}
         assert [(entry["chat"], entry["count"]) for entry in waits["waiting"]] == [("pager:a", 1)]
-        assert [entry["code"] for entry in waits["health"]] == ["worker_slow"]
+        assert [entry["code"] for entry in waits["health"]] == ["platform_slow"]
 
         async with daemon.client() as client, daemon.client("--listening", "no"):
             await client.next_event()
@@ -103,7 +103,7 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             retried = await printed(daemon, "messages retry", str(sent["messages"][0]["seq"]))
             assert (await worker.expect(m.Send)).text == "by hand"
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
-    assert {issue["code"] for issue in status["health"]} == {"worker_slow", "sends_failed"}
+    assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
     assert [(entry["text"], entry["state"]) for entry in messages["messages"][:3]] == [
         ("look", "answered"), ("final", "sent"), ("lost", "failed"),

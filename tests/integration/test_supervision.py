@@ -119,7 +119,7 @@ async def test_what_a_worker_says_is_wrong_is_shown_until_it_takes_it_back(pager
         (issue,) = [issue for issue in status["health"] if issue["subject"] == "pager"]
         assert issue.pop("since") > 0
         assert issue == {
-            "code": "worker_conflict", "severity": "warning", "subject": "pager", "hides": [],
+            "code": "platform_conflict", "severity": "warning", "subject": "pager", "hides": [],
             "text": "Another poller holds the token.", "hint": "Stop the other one.",
             "why": "Messages may be late or missing on this platform.",
         }  # fmt: skip

@@ -82,8 +82,8 @@ def test_colour_says_nothing_that_the_words_do_not():
 def test_every_issue_that_can_be_hidden_has_words():
     """So that no code name is read by a person, but for those that workers make up."""
     assert {code for code, kind in KINDS.items() if kind.after} == set(HIDDEN_WORDS)
-    shown = status_lines(status(health=[issue("a", "Bad.", "", "", "web", 60, hides=["worker_slow"])]), NOW, WIDTH)
-    assert shown[1] == "  For 1 min now. It also explains: worker slow."
+    shown = status_lines(status(health=[issue("a", "Bad.", "", "", "web", 60, hides=["platform_slow"])]), NOW, WIDTH)
+    assert shown[1] == "  For 1 min now. It also explains: platform slow."
 
 
 def test_a_daemon_from_before_an_upgrade_is_shown_as_far_as_it_tells():

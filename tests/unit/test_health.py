@@ -43,8 +43,8 @@ def test_a_worker_explains_only_what_is_about_itself():
 
 def test_what_a_platform_reports_is_hidden_while_its_worker_is_down():
     """Codes that nobody listed are a worker's own words."""
-    assert codes(report("worker_conflict", "pager")) == ["worker_conflict"]
-    assert codes(report("worker_conflict", "pager"), report("worker_failed", "pager")) == ["worker_failed"]
+    assert codes(report("platform_conflict", "pager")) == ["platform_conflict"]
+    assert codes(report("platform_conflict", "pager"), report("worker_failed", "pager")) == ["worker_failed"]
 
 
 @pytest.mark.parametrize("code", [code for code, kind in KINDS.items() if kind.delay_s])
@@ -68,6 +68,23 @@ def test_errors_come_first_then_what_is_oldest():
         report("no_session", SESSIONS, age_s=950), report("session_stuck", "main", age_s=40),
     )  # fmt: skip
     assert found == ["session_stuck", "worker_failed", "no_session", "sends_failed"]
+
+
+SUBJECTS = {"no_session": SESSIONS, "session_deaf": SESSIONS, "default_session_missing": SESSIONS,
+            "session_stuck": "api", "messages_waiting": "", "config_broken": "config"}  # fmt: skip
+
+
+def subject_of(code: str) -> str:
+    """Return what issues of a code are about, where the daemon reports or derives them."""
+    return SUBJECTS.get(code, STORE if code.startswith(("store_", "disk_")) else "pager")
+
+
+@pytest.mark.parametrize(
+    ("cause", "effect"), [(cause, effect) for effect, kind in KINDS.items() for cause in kind.after]
+)
+def test_every_cause_in_the_table_can_explain_its_effect(cause, effect):
+    """With the subjects that they really have: a pair that never meets would be a promise that nobody keeps."""
+    assert codes(report(effect, subject_of(effect)), report(cause, subject_of(cause))) == [cause]
 
 
 def test_causes_do_not_run_in_circles():
