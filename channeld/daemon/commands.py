@@ -226,11 +226,11 @@ class Commands:
         wanted = _checked(args, SendArguments)
         letter = Letter(wanted.chat, wanted.text, wanted.format, files=wanted.files, author=_OPERATOR)
         accepted = await self._outgoing.reply(letter, _OPERATOR, None)
-        result, parts = await self._outgoing.outcome(accepted, "reply")
+        parts = await self._outgoing.outcome(accepted)
+        waiting = {PartState.QUEUED, PartState.SENDING}
         return {
-            "text": result.text,
-            "done": all(part.state not in {PartState.QUEUED, PartState.SENDING} for part in parts),
-            "failed": result.is_error,
+            "done": all(part.state not in waiting for part in parts),
+            "failed": any(part.state not in {PartState.SENT, *waiting} for part in parts),
             "messages": await self._timeline.items(wanted.chat, [part.seq for part in parts]),
         }
 

@@ -1,4 +1,7 @@
-"""Messages on their way out: checked against what the platform can do, spooled, accepted, and their outcome told."""
+"""Messages on their way out: checked against what the platform can do, spooled, and put into the outbox.
+
+``Outgoing`` takes what somebody sends, ``store.Outbox`` keeps it, ``Outbound`` brings it to the workers.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,11 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from channeld.core.delivery import PartState
 from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.ids import worker_of
 from channeld.core.model import Capabilities, NewPart, PartDetail, StoredPart
 from channeld.daemon.outbound import Outbound
 from channeld.daemon.spool import Spool
-from channeld.daemon.tool_list import ToolResult
 from channeld.store.outbox import AcceptedCall
 
 log = structlog.get_logger()
@@ -115,14 +116,13 @@ class Outgoing:
         _check_length(platform, capabilities, part.text)
         return await self._outbound.accept(instance, tool_use_id, worker, chat, [part])
 
-    async def outcome(self, accepted: AcceptedCall, tool: str) -> tuple[ToolResult, list[StoredPart]]:
-        """Say what became of a call that is on disk: whatever happens from here on, it must not be repeated."""
-        parts = accepted.parts
+    async def outcome(self, accepted: AcceptedCall) -> list[StoredPart]:
+        """Return what has become of a call that is on disk: whatever happens from here on, it must not be repeated."""
         try:
-            parts = await self._outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S)
+            return await self._outbound.wait(accepted.call, WAIT_FOR_OUTCOME_S)
         except StoreUnavailable as trouble:
             log.warning("outcome_unknown", call=accepted.call, reason=str(trouble))
-        return describe_outcome(tool, parts), parts
+            return accepted.parts
 
 
 def _check_length(platform: str, capabilities: Capabilities, text: str) -> None:
@@ -131,29 +131,3 @@ def _check_length(platform: str, capabilities: Capabilities, text: str) -> None:
             f"The text has {len(text)} characters; {platform} takes {capabilities.max_text} at most.",
             hint="Shorten it, split it into several messages, or send it as a file.",
         )
-
-
-def describe_outcome(tool: str, parts: list[StoredPart]) -> ToolResult:
-    """Say what became of a call's parts, as the contract words it."""
-    ids = [part.platform_id or "" for part in parts if part.state == PartState.SENT]
-    bad = [part for part in parts if part.state in {PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED}]
-    if bad:
-        sent = f" {len(ids)} of {len(parts)} parts were sent." if ids else ""
-        if any(part.state == PartState.UNCERTAIN for part in bad):
-            return ToolResult(
-                f"It may or may not have been sent: {bad[0].error}.{sent} Check fetch_messages before you repeat it.",
-                is_error=True,
-            )
-        return ToolResult(f"It was not sent: {bad[0].error}.{sent}", is_error=True)
-    if len(ids) < len(parts):
-        return ToolResult(
-            "queued: the platform cannot be reached now or asks to wait. It is on disk and will be sent; do not repeat "
-            "it. You get an event if it fails."
-        )
-    if tool == "edit_message":
-        return ToolResult(f"edited (id: {parts[0].message_id})")
-    if tool == "react":
-        return ToolResult("reacted")
-    if len(ids) == 1:
-        return ToolResult(f"sent (id: {ids[0]})")
-    return ToolResult(f"sent {len(ids)} parts (ids: {', '.join(ids)})")

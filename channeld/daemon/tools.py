@@ -7,10 +7,11 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from channeld.core.delivery import PartState
 from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.event import iso
 from channeld.core.ids import worker_of
-from channeld.core.model import HistoryItem, NewPart
+from channeld.core.model import HistoryItem, NewPart, StoredPart
 from channeld.core.text import clean_name, defuse
 from channeld.daemon.outgoing import Letter, Outgoing
 from channeld.daemon.router import Router
@@ -113,14 +114,14 @@ class Toolbox:
             await self._router.answered(session, reply.chat_id)
         except StoreUnavailable as trouble:
             log.warning("answer_not_noted", session=session.name, reason=str(trouble))
-        return (await self._outgoing.outcome(known, "reply"))[0]
+        return describe_outcome("reply", await self._outgoing.outcome(known))
 
     async def _change(
         self, session: Session, tool: str, chat: str, part: NewPart, tool_use_id: str | None
     ) -> ToolResult:
         await self._check_reach(session, tool, chat)
         accepted = await self._outgoing.change(tool, chat, part, session.instance, tool_use_id)
-        return (await self._outgoing.outcome(accepted, tool))[0]
+        return describe_outcome(tool, await self._outgoing.outcome(accepted))
 
     async def _check_reach(self, session: Session, tool: str, chat: str) -> None:
         self._outgoing.worker_for(chat, tool)
@@ -159,6 +160,32 @@ class Toolbox:
         allowed = {chat: await self._router.may_use(session, chat) for chat in {item.chat for item in items}}
         lines = [f"{item.chat} {_line(item)}" for item in items if allowed[item.chat]]
         return ToolResult(_listed(lines, newest_last=False) or "Nothing was found.")
+
+
+def describe_outcome(tool: str, parts: list[StoredPart]) -> ToolResult:
+    """Say what became of a call's parts, as the contract words it."""
+    ids = [part.platform_id or "" for part in parts if part.state == PartState.SENT]
+    bad = [part for part in parts if part.state in {PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED}]
+    if bad:
+        sent = f" {len(ids)} of {len(parts)} parts were sent." if ids else ""
+        if any(part.state == PartState.UNCERTAIN for part in bad):
+            return ToolResult(
+                f"It may or may not have been sent: {bad[0].error}.{sent} Check fetch_messages before you repeat it.",
+                is_error=True,
+            )
+        return ToolResult(f"It was not sent: {bad[0].error}.{sent}", is_error=True)
+    if len(ids) < len(parts):
+        return ToolResult(
+            "queued: the platform cannot be reached now or asks to wait. It is on disk and will be sent; do not repeat "
+            "it. You get an event if it fails."
+        )
+    if tool == "edit_message":
+        return ToolResult(f"edited (id: {parts[0].message_id})")
+    if tool == "react":
+        return ToolResult("reacted")
+    if len(ids) == 1:
+        return ToolResult(f"sent (id: {ids[0]})")
+    return ToolResult(f"sent {len(ids)} parts (ids: {', '.join(ids)})")
 
 
 def _line(item: HistoryItem) -> str:

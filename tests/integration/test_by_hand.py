@@ -158,7 +158,7 @@ async def test_a_message_is_written_from_the_terminal(daemon, worker, tmp_path):
     assert (part.text, part.format, part.files[0].name) == ("*hi*", "plain", "notes.txt")
     worker.send(m.Sent(ref=part.ref, message_id="p1"))
     sent = await sending
-    assert (sent["text"], sent["done"], sent["failed"]) == ("sent (id: p1)", True, False)
+    assert (sent["done"], sent["failed"]) == (True, False)
     assert (sent["messages"][0]["user"], sent["messages"][0]["id"]) == ("operator", "p1")
     sending = asyncio.create_task(daemon.ask("send", chat="pager:a", text="again"))
     part = await worker.expect(m.Send)

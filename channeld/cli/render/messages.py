@@ -142,14 +142,15 @@ def message_page(message: dict[str, Any], now: float, width: int) -> list[str]:
 
 
 def sent_text(data: dict[str, Any]) -> str:
-    """Return in one sentence what became of a message that a person sent: what Claude would be told is not for them."""
+    """Return in one sentence what became of a message that a person sent."""
     states = {message["state"] for message in data["messages"]}
     errors = "; ".join(plain(message["error"]) for message in data["messages"] if message.get("error"))
     if "uncertain" in states:
         return f"It may or may not have been sent: {errors}. Look into the chat before you send it again."
     if data["failed"]:
-        return f"It was not sent: {errors}." if errors else plain(data["text"])
-    return plain(data["text"]) if data["done"] else "It is on disk and goes out as soon as the platform takes it."
+        return f"It was not sent: {errors or 'somebody dropped it'}."
+    ids = ", ".join(plain(message["id"]) for message in data["messages"])
+    return f"sent (id: {ids})" if data["done"] else "It is on disk and goes out as soon as the platform takes it."
 
 
 def _place(message: dict[str, Any]) -> _Place:

@@ -32,11 +32,8 @@ class Hub:
         self._keep("typing", _event("typing", {"working": working}))
 
     def prompt(self, data: dict[str, Any]) -> None:
-        """Tell everybody of a prompt, and of an open one whoever comes later."""
-        key, event = f"prompt {data['id']}", _event("prompt", data)
-        self._keep(key, event)
-        if data["state"] != "open":
-            del self._state[key]
+        """Tell everybody of a prompt; whoever comes later asks which are open."""
+        self._publish(_event("prompt", data))
 
     def message(self, data: dict[str, Any]) -> None:
         """Tell everybody of a message that is new or has changed."""

@@ -4,7 +4,7 @@ import { at, tell } from "/api.js";
 import { $, announce } from "/dom.js";
 import { choose, chosenFiles } from "/chosen.js";
 import { post } from "/outbox.js";
-import { plainText } from "/prose.js";
+import { authorOf, plainText } from "/prose.js";
 import { lastOwn } from "/timeline.js";
 
 const DRAFT = "channeld.draft";
@@ -36,7 +36,7 @@ function show(problem = "") {
   $("composer").classList.toggle("editing", about?.act === "edit");
   if (!about) return;
   const { act, data } = about;
-  const whom = data.direction === "in" ? "yourself" : "Claude";
+  const whom = data.direction === "in" ? "yourself" : authorOf(data);
   $("about-title").textContent = act === "edit" ? "Edit your message" : `Reply to ${whom}`;
   $("about-text").textContent = problem || plainText(data);
   $("about").classList.toggle("problem", Boolean(problem));

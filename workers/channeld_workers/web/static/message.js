@@ -2,7 +2,7 @@
 
 import { $, button, icon, iconButton, make, place } from "/dom.js";
 import { drawFile } from "/files.js";
-import { drawText, plainText } from "/prose.js";
+import { authorOf, drawText, plainText } from "/prose.js";
 
 const TICKS = { // state → picture, mood, meaning
   held: ["clock", "", "Stored: its files are still arriving"],
@@ -13,7 +13,7 @@ const TICKS = { // state → picture, mood, meaning
   answered: ["ticks", "good", "Answered: Claude has answered"],
   dropped: ["cross", "bad", "Dropped: taken out of the queue by hand"],
   sending: ["clock", "", "On its way to you"],
-  sent: ["tick", "", "Sent: Claude has answered here"],
+  sent: ["tick", "", "Sent: it has arrived here"],
   failed: ["cross", "bad", "Failed: it could not be sent"],
   uncertain: ["question", "bad", "Uncertain: it may have been sent; nobody can tell"],
 };
@@ -29,7 +29,7 @@ export function draw(data) {
     actions.append(one);
   }
   actions.lastChild.setAttribute("aria-haspopup", "dialog");
-  node.append(make("p", "day"), make("span", "unseen", data.direction === "in" ? "You:" : `${data.user || "Claude"}:`),
+  node.append(make("p", "day"), make("span", "unseen", `${authorOf(data)}:`),
     make("div", "row", bubble, actions), make("div", "chips"));
   node.dataset.seq = data.seq;
   node.tabIndex = -1;
@@ -58,8 +58,7 @@ export function update(node, data, before, quoted) {
 
 function drawQuote(quoted, text) {
   const label = (text ?? "an earlier message").slice(0, 200);
-  const author = quoted ? (quoted.direction === "in" ? "You" : "Claude") : "In reply to";
-  const node = button("quoted", null, make("strong", "", author), make("span", "", label));
+  const node = button("quoted", null, make("strong", "", quoted ? authorOf(quoted) : "In reply to"), make("span", "", label));
   node.dataset.act = "jump";
   node.title = "Go to this message";
   return node;
@@ -70,7 +69,8 @@ function drawMeta(data) {
   const time = make("time", "", when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = data.ts;
   time.title = when.toLocaleString();
-  return [...(data.edited ? [make("span", "", "edited")] : []), time, drawTick(data)];
+  const notes = [["You", "Claude"].includes(authorOf(data)) ? "" : authorOf(data), data.edited ? "edited" : ""];
+  return [...notes.filter(Boolean).map((note) => make("span", "", note)), time, drawTick(data)];
 }
 
 function drawTick(data) {

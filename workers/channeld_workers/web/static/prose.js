@@ -1,14 +1,14 @@
-// The text of a message: Markdown that the server has rendered and sanitised, or plain text.
+// What a message says and who says it: Markdown that the server has rendered and sanitised, or plain text.
 
 import { copyButton, make } from "/dom.js";
+
+/** Whose message it is: what was sent from the terminal bears another name than Claude's. */
+export const authorOf = ({ direction, user }) => (direction === "in" ? "You" : user || "Claude");
 
 export function drawText(data) {
   if (data.html == null) return make("p", "text plain", data.text);
   const node = make("div", "text prose");
   node.innerHTML = data.html; // sanitised by the server; and this page's policy runs no script that stands in it
-  for (const link of node.querySelectorAll("a[href]")) {
-    Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
-  }
   for (const table of node.querySelectorAll("table")) {
     const frame = scroller("table", "Table");
     table.replaceWith(frame);

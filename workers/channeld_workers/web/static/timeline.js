@@ -3,7 +3,7 @@
 import { call } from "/api.js";
 import { $, announce, complain } from "/dom.js";
 import { draw, update } from "/message.js";
-import { plainText } from "/prose.js";
+import { authorOf, plainText } from "/prose.js";
 import { count } from "/scroll.js";
 
 const PAGE = 50, MOST = 500; // messages of one request: when scrolling up, and after an absence
@@ -39,7 +39,7 @@ export function merge(items, live = false) {
   const news = live ? added.filter(({ seq, direction }) => seq > last && direction === "out") : [];
   if (!news.length) return;
   count(news.length);
-  announce(news.map((data) => `${data.user || "Claude"}: ${plainText(data)}`).join("\n"));
+  announce(news.map((data) => `${authorOf(data)}: ${plainText(data)}`).join("\n"));
 }
 
 /** Put a list item where it belongs; what is no message has a number between two messages. */

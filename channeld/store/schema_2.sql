@@ -1,4 +1,4 @@
--- Version 2: senders edit their messages and react to others'.
+-- The mailbox, version 2: what schema.sql says, changed by this. Senders edit their messages and react to others'.
 
 -- The sender's latest edit. text stays what was accepted, because that is what a later push repeats.
 ALTER TABLE event ADD COLUMN latest TEXT;
