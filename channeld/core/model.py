@@ -55,6 +55,7 @@ class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     id: str  # the platform's message id; of a reply not sent yet, ``out-<seq>``
     direction: str  # in | out
     chat: str
+    kind: str = "message"  # of lists by state: also edited, reaction, …, and edit, react of Claude's
     text: str
     ts: float  # unix time, seconds
     state: str

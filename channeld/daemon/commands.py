@@ -209,7 +209,10 @@ class Commands:
             self._router.wake()
         else:
             moved = parts = await move_part(message.seq, time.time())
-            await self._router.notices.parts_changed(parts)
+            if message.state == PartState.QUEUED:
+                await self._router.outbound.dropped(parts)
+            else:  # its failure was told when it happened
+                await self._router.notices.parts_changed(parts)
             self._router.outbound.wake(message.worker)
         if not moved:
             raise _impossible(what, message)

@@ -93,6 +93,10 @@ class Outbound:
             if not self._waiters[call]:
                 del self._waiters[call]
 
+    async def dropped(self, parts: list[StoredPart]) -> None:
+        """Tell whoever waits for parts that they were given up while they waited, and Claude if nobody does."""
+        await self._tell(parts)
+
     def wake(self, worker: str) -> None:
         """Look again for something to send."""
         self._wakes[worker].set()
@@ -215,7 +219,7 @@ class Outbound:
             for event in waiting or ():
                 event.set()
             awaited = waiting or self._callers.get(part.call, 0.0) > time.monotonic()
-            if not awaited and part.state in {PartState.FAILED, PartState.UNCERTAIN}:
+            if not awaited and part.state in {PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED}:
                 unheard.append(part)
         await self._on_change(parts)
         if unheard:

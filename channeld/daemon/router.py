@@ -295,7 +295,7 @@ class Router:
             event = Inbound(
                 event_key=f"outcome:{part.send_id}:{part.attempts}", chat=part.chat, kind="send_failed",
                 message_id=f"out-{part.seq}", sender_id="channeld", sender="channeld", sent_at=time.time(),
-                text=f"Your {what} to this chat {outcome}: {part.error or 'unknown reason'}. It began: "
+                text=f"Your {what} to this chat {outcome}: {(part.error or 'unknown reason').rstrip('.')}. It began: "
                 f"{part.text[:80]!r}. Check fetch_messages before you repeat it.",
             )  # fmt: skip
             try:

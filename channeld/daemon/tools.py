@@ -120,8 +120,23 @@ class Toolbox:
         self, session: Session, tool: str, chat: str, part: NewPart, tool_use_id: str | None
     ) -> ToolResult:
         await self._check_reach(session, tool, chat)
+        await self._check_target(tool, chat, part.message_id or "")
         accepted = await self._outgoing.change(tool, chat, part, session.instance, tool_use_id)
         return describe_outcome(tool, await self._outgoing.outcome(accepted))
+
+    async def _check_target(self, tool: str, chat: str, message_id: str) -> None:
+        """Refuse a change of nothing: a success would be taken for an answer that the sender has read."""
+        item = await self._timeline.item(chat, message_id)
+        if item is None:
+            raise Refused(
+                f"There is no message {message_id[:80]!r} in {chat}.",
+                hint="fetch_messages shows the ids of the latest.",
+            )
+        if tool == "edit_message" and item.direction != "out":
+            raise Refused(
+                f"The message {message_id} is not yours: only what you sent can be edited.",
+                hint="Use the id that reply returned, or answer with reply.",
+            )
 
     async def _check_reach(self, session: Session, tool: str, chat: str) -> None:
         self._outgoing.worker_for(chat, tool)
@@ -167,13 +182,14 @@ def describe_outcome(tool: str, parts: list[StoredPart]) -> ToolResult:
     ids = [part.platform_id or "" for part in parts if part.state == PartState.SENT]
     bad = [part for part in parts if part.state in {PartState.FAILED, PartState.UNCERTAIN, PartState.DROPPED}]
     if bad:
+        why = (bad[0].error or "unknown reason").rstrip(".")
         sent = f" {len(ids)} of {len(parts)} parts were sent." if ids else ""
         if any(part.state == PartState.UNCERTAIN for part in bad):
             return ToolResult(
-                f"It may or may not have been sent: {bad[0].error}.{sent} Check fetch_messages before you repeat it.",
+                f"It may or may not have been sent: {why}.{sent} Check fetch_messages before you repeat it.",
                 is_error=True,
             )
-        return ToolResult(f"It was not sent: {bad[0].error}.{sent}", is_error=True)
+        return ToolResult(f"It was not sent: {why}.{sent}", is_error=True)
     if len(ids) < len(parts):
         return ToolResult(
             "queued: the platform cannot be reached now or asks to wait. It is on disk and will be sent; do not repeat "

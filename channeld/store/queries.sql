@@ -77,12 +77,20 @@ UPDATE event SET latest = :text, changed_at = :now WHERE seq = :seq;
 
 -- name: retry_event
 -- By a person's word: whoever was given it gets it again, flagged.
-UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
+-- As it is now: its edit may have been read before it.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, text = coalesce(latest, text), changed_at = :now
  WHERE seq = :seq AND state IN ('delivered', 'seen', 'dropped')
 RETURNING *;
 
 -- name: drop_event
-UPDATE event SET state = 'dropped', changed_at = :now WHERE seq = :seq AND state IN ('held', 'queued')
+-- With what was done to it since: an edit carries the whole text.
+UPDATE event SET state = 'dropped', changed_at = :now
+ WHERE state IN ('held', 'queued')
+   AND EXISTS (SELECT 1 FROM event AS given_up WHERE given_up.seq = :seq AND given_up.state IN ('held', 'queued'))
+   AND (seq = :seq OR seq IN (
+        SELECT about.seq FROM event AS about JOIN event AS given_up ON given_up.seq = :seq
+         WHERE about.chat = given_up.chat AND about.message_id = given_up.message_id AND about.kind <> 'message'
+           AND about.kind IN ('edited', 'reaction') AND given_up.kind = 'message'))
 RETURNING *;
 
 -- name: in_work
@@ -154,7 +162,8 @@ UPDATE part SET state = 'queued', error = NULL, not_before = NULL, changed_at = 
 RETURNING *;
 
 -- name: drop_part
-UPDATE part SET state = 'dropped', changed_at = :now WHERE seq = :seq AND state IN ('queued', 'failed', 'uncertain')
+UPDATE part SET state = 'dropped', error = 'it was dropped by hand', changed_at = :now
+ WHERE seq = :seq AND state IN ('queued', 'failed', 'uncertain')
 RETURNING *;
 
 -- name: find_item
@@ -178,14 +187,18 @@ ORDER BY seq DESC LIMIT :limit;
 -- name: history_item
 SELECT * FROM timeline WHERE seq = :seq;
 
+-- name: traffic_item
+SELECT * FROM traffic WHERE seq = :seq;
+
 -- name: latest
-SELECT seq FROM event WHERE kind = 'message' AND (:chat IS NULL OR chat = :chat) AND (:state IS NULL OR state = :state)
+-- Messages; of one state everything, so that what is counted can be found.
+SELECT seq FROM event WHERE (kind = 'message' OR :state IS NOT NULL) AND (:chat IS NULL OR chat = :chat) AND (:state IS NULL OR state = :state)
 UNION ALL
-SELECT seq FROM part WHERE kind = 'message' AND (:chat IS NULL OR chat = :chat) AND (:state IS NULL OR state = :state)
+SELECT seq FROM part WHERE (kind = 'message' OR :state IS NOT NULL) AND (:chat IS NULL OR chat = :chat) AND (:state IS NULL OR state = :state)
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: find_delivery
-SELECT seq FROM event WHERE delivery_id = :delivery_id AND kind = 'message';
+SELECT seq FROM event WHERE delivery_id = :delivery_id;
 
 -- name: whereabouts
 SELECT worker, changed_at, pushes AS attempts, (SELECT name FROM instance WHERE id = event.instance) AS session

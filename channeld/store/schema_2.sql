@@ -9,11 +9,15 @@ CREATE INDEX part_about ON part (chat, message_id) WHERE kind <> 'message';
 CREATE INDEX part_trouble ON part (worker, state, changed_at) WHERE state IN ('failed', 'uncertain');
 
 DROP VIEW timeline;
-CREATE VIEW timeline AS
-SELECT seq, 'in' AS direction, chat, message_id AS id, coalesce(latest, text) AS text, accepted_at, state, detail,
+-- Everything that goes to Claude or comes from it: messages, and what is done to them.
+CREATE VIEW traffic AS
+SELECT seq, 'in' AS direction, chat, kind, message_id AS id, coalesce(latest, text) AS text, accepted_at, state, detail,
        latest IS NOT NULL AS edited, NULL AS error, delivery_id, pushes
-  FROM event WHERE kind = 'message'
+  FROM event
 UNION ALL
-SELECT seq, 'out', chat, coalesce(platform_id, 'out-' || seq), text, accepted_at, state, detail, edited, error,
-       NULL, 0
-  FROM part WHERE kind = 'message';
+SELECT seq, 'out', chat, kind, CASE kind WHEN 'message' THEN coalesce(platform_id, 'out-' || seq) ELSE message_id END,
+       text, accepted_at, state, detail, edited, error, NULL, 0
+  FROM part;
+
+-- The messages of a chat as people see them.
+CREATE VIEW timeline AS SELECT * FROM traffic WHERE kind = 'message';

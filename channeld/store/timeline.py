@@ -84,7 +84,7 @@ class Timeline:
         values = {"limit": max(1, min(limit, MOST_ITEMS)), "chat": chat, "state": state}
 
         def work(connection: sqlite3.Connection) -> list[HistoryItem]:
-            rows = _rows(connection, "latest", values)
+            rows = _rows(connection, "latest", values, item="traffic_item")
             return [item for row in rows[::-1] for item in _items(connection, row["chat"], [row])]
 
         return await self._db.submit(work)
@@ -100,7 +100,7 @@ class Timeline:
                 if found is None:
                     return None
                 seq = found["seq"]
-            row = connection.execute(QUERIES["history_item"], {"seq": seq}).fetchone()
+            row = connection.execute(QUERIES["traffic_item"], {"seq": seq}).fetchone()
             if row is None:
                 return None
             item = _items(connection, row["chat"], [row])[0]
@@ -160,10 +160,12 @@ def _indexed_anew(connection: sqlite3.Connection, seq: int | None) -> Iterator[N
         connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (seq, new["text"]))
 
 
-def _rows(connection: sqlite3.Connection, page: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
+def _rows(
+    connection: sqlite3.Connection, page: str, values: Mapping[str, object], item: str = "history_item"
+) -> list[sqlite3.Row]:
     """Return the rows of a page of the timeline, in its order."""
     found = connection.execute(QUERIES[page], values).fetchall()
-    return [connection.execute(QUERIES["history_item"], {"seq": row["seq"]}).fetchone() for row in found]
+    return [connection.execute(QUERIES[item], {"seq": row["seq"]}).fetchone() for row in found]
 
 
 def _index(connection: sqlite3.Connection) -> None:
@@ -193,6 +195,8 @@ def _item(row: sqlite3.Row, reacted: Mapping[str, str]) -> HistoryItem:
         "delivery_id": row["delivery_id"], "pushes": row["pushes"],
         "reactions": [reacted[who] for who in reactors], "reactors": reactors,
     }  # fmt: skip
+    if row["kind"] != "message":
+        common["kind"] = row["kind"]
     if row["direction"] == "in":
         inbound = _inbound(row["detail"])
         return HistoryItem(**common, user=inbound.sender, reply_to=inbound.reply_to_id, attachments=inbound.attachments)

@@ -187,3 +187,78 @@ async def test_what_cannot_be_sent_is_refused_with_a_reason(daemon, worker, argu
     with pytest.raises(CommandFailed, match=words):
         await daemon.ask("send", **arguments)
     assert (await daemon.ask("messages"))["messages"] == []
+
+
+async def test_what_was_done_to_a_dropped_message_is_dropped_with_it(daemon, worker):
+    """An edit carries the whole text: a session that comes later gets neither."""
+    await worker.accepted("1", text="delete the table")
+    await worker.accepted("e", kind="edited", message_id="1", text="delete both tables")
+    await worker.accepted("r", kind="reaction", message_id="1", text="👍")
+    await worker.accepted("2", text="hello")
+    listed = (await daemon.ask("messages", state="queued"))["messages"]
+    assert [(m["text"], m.get("kind")) for m in listed] == [
+        ("delete both tables", None), ("delete both tables", "edited"), ("👍", "reaction"), ("hello", None),
+    ]  # fmt: skip
+    status = await daemon.ask("status")
+    assert [(chat["chat"], chat["count"]) for chat in status["waiting"]] == [("pager:a", len(listed))]
+    await daemon.ask("drop", ref=str(listed[0]["seq"]))
+    async with daemon.client() as client:
+        assert (await client.next_event())["content"] == "hello"
+        await daemon.events_where(delivered=1, dropped=3)
+
+
+async def test_an_edit_that_waits_is_dropped_alone(daemon, worker):
+    """Whatever is counted can be listed, shown and given up by its number."""
+    await worker.accepted("1", text="first")
+    await worker.accepted("e", kind="edited", message_id="1", text="second")
+    edit = (await daemon.ask("messages", state="queued"))["messages"][1]
+    assert (await daemon.ask("message", ref=str(edit["seq"])))["message"]["kind"] == "edited"
+    await daemon.ask("drop", ref=str(edit["seq"]))
+    async with daemon.client() as client:
+        assert (await client.next_event())["content"] == "first"
+        await daemon.events_where(delivered=1, dropped=1)
+
+
+async def test_a_message_sent_again_by_hand_says_what_its_sender_says_now(daemon, worker):
+    """Claude has read the edit: the first text after it would take it back."""
+    async with daemon.client() as client:
+        await worker.accepted("1", text="delete table A")
+        await worker.accepted("e", kind="edited", message_id="1", text="do not delete table A")
+        for _ in range(2):
+            await client.next_event()
+        await daemon.events_where(delivered=2)
+        await daemon.ask("retry", ref=str((await only(daemon))["seq"]))
+        again = await client.next_event()
+        assert (again["content"], again["meta"]["redelivered"]) == ("do not delete table A", "true")
+        assert (await only(daemon))["edited"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [
+        ("edit_message", {"message_id": "bogus", "text": "x"}, "There is no message 'bogus'"),
+        ("edit_message", {"message_id": "1", "text": "x"}, "only what you sent can be edited"),
+        ("react", {"message_id": "bogus", "emoji": "👍"}, "There is no message 'bogus'"),
+    ],
+)
+async def test_claude_is_told_that_there_is_nothing_to_change(daemon, worker, tool, arguments, words):
+    """A success would be taken for an answer that the sender has read."""
+    async with daemon.client() as client:
+        await worker.accepted("1")
+        await client.next_event()
+        result = await client.call_tool(tool, {"chat_id": "pager:a", **arguments}, "toolu_1")
+        assert result["isError"] and words in result["content"][0]["text"]
+
+
+async def test_a_reply_that_is_dropped_while_it_waits_is_told_to_claude(daemon, worker):
+    """At once to a call that waits for it."""
+    async with daemon.client() as client:
+        await worker.accepted("1")
+        await client.next_event()
+        reply = asyncio.create_task(client.call_tool("reply", {"chat_id": "pager:a", "text": "first"}, "toolu_1"))
+        part = await worker.expect(m.Send)
+        worker.send(m.RetryAfter(ref=part.ref, delay_s=3600))
+        await daemon.status_where(lambda s: [p["state"] for p in s["outbox"]] == ["queued"])
+        await daemon.ask("drop", ref=str((await only(daemon, state="queued"))["seq"]))
+        result = await asyncio.wait_for(reply, 5)
+        assert result["isError"] and result["content"][0]["text"] == "It was not sent: it was dropped by hand."

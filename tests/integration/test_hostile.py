@@ -82,6 +82,9 @@ async def test_an_edit_longer_than_the_platform_takes_is_refused(daemon, worker)
     """Before anything is sent, with the limit."""
     async with daemon.client() as client:
         await worker.accepted("1")
+        reply = asyncio.create_task(client.call_tool("reply", {"chat_id": "pager:a", "text": "short"}, "t0"))
+        worker.send(m.Sent(ref=(await worker.expect(m.Send)).ref, message_id="p"))
+        await reply
         arguments = {"chat_id": "pager:a", "message_id": "p", "text": "x" * 4001}
         assert "4000 at most" in await text_of(client.call_tool("edit_message", arguments, "t1"))
 
