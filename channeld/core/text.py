@@ -14,6 +14,10 @@ _BLANK: Final = (
     r"\ufe00-\ufe0f\ufeff]*"
 )
 _TAG: Final = re.compile(rf"<({_BLANK}channel)", re.IGNORECASE)
+_MASKS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    r"\u202a-\u202e\u2060-\u206f\ufeff]"
+)
 _NAME_FORBIDDEN: Final = frozenset('<>[];"')
 TEXT_LIMIT: Final = 400_000
 """Characters of a message: whatever they are, they fit into one frame."""
@@ -24,6 +28,11 @@ NAME_LIMIT: Final = 120
 def defuse(content: str) -> str:
     """Return content in which no ``<channel`` or ``</channel`` can be read as a tag: ``<`` becomes ``‹``."""
     return _TAG.sub(r"‹\1", content) if "<" in content else content
+
+
+def unmasked(text: str) -> str:
+    """Return text in which characters that hide or reverse others are named: what is approved must be what is read."""
+    return _MASKS.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
 def clip(text: str) -> str:

@@ -95,7 +95,9 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             assert messages == await printed(daemon, "messages list", "pager:a")
             look, draft, lost, _ = (str(entry["seq"]) for entry in messages["messages"])
             found = await printed(daemon, "messages search", "look")
-            shown = [await printed(daemon, "messages show", ref) for ref in (look, draft, lost)]
+            delivered = await printed(daemon, "messages list", "--state", "delivered")
+            (reaction,) = (str(entry["seq"]) for entry in delivered["messages"] if "kind" in entry)
+            shown = [await printed(daemon, "messages show", ref) for ref in (look, draft, lost, reaction)]
             dropped = await printed(daemon, "messages drop", lost)
             sending = asyncio.create_task(printed(daemon, "send", "pager:a", "by hand", exit_status=1))
             worker.send(m.Failed(ref=(await worker.expect(m.Send)).ref, reason="the chat is gone"))

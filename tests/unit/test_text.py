@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from channeld.core.event import iso, present, size_text
 from channeld.core.model import Attachment, Inbound, StoredEvent
-from channeld.core.text import clean_name, defuse
+from channeld.core.text import clean_name, defuse, unmasked
 
 
 def event(**changes):
@@ -111,3 +111,9 @@ def test_a_wild_clock_does_not_stop_a_message():
 def test_sizes_read_well(size, text):
     """Sizes are told in the unit a person would use."""
     assert size_text(size) == text
+
+
+def test_what_is_approved_is_what_is_read():
+    """Characters that reverse or hide others are named; what is only unusual is left alone."""
+    assert unmasked("rm -r \u202etxt.exe\u200b") == "rm -r [U+202E]txt.exe[U+200B]"
+    assert unmasked("a\tb\né👩\u200d👧 שלום") == "a\tb\né👩\u200d👧 שלום"

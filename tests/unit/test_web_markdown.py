@@ -111,3 +111,22 @@ def test_no_text_keeps_the_worker_from_its_work(piece):
     assert time.perf_counter() - began < 2.0
     assert html is None or html.strip()
     assert to_html(text + "x") is None
+
+
+@pytest.mark.parametrize("columns", [2500, 1000, 200, 100, 50, 10])
+def test_a_short_text_cannot_ask_for_a_huge_table(columns):
+    """Rows are filled up to the width of the header: a few kilobytes would become a second of work and a megabyte."""
+    text = "|" + "a|" * columns + "\n|" + "-|" * columns + "\n"
+    text += "x\n" * ((MOST_CHARACTERS - len(text)) // 2)
+    began = time.perf_counter()
+    html = to_html(text)
+    assert time.perf_counter() - began < 1.0
+    assert html is None or len(html) < 500_000
+
+
+def test_a_usual_table_and_a_deep_list_are_shown_whole():
+    """The bounds are far from what anybody writes."""
+    table = "|a|b|c|\n|-|-|-|\n" + "|1|2|3|\n" * 200
+    assert (to_html(table) or "").count("<tr>") == 201
+    deep = "\n".join("  " * level + f"- level {level}" for level in range(20))
+    assert all(f"level {level}" in (to_html(deep) or "") for level in range(20))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from channeld.ipc.messages import Attachment, HistoryItem, Send
 from channeld_workers.runtime import BadSettings
 from channeld_workers.web import ids, render
+from channeld_workers.web.body import is_emoji
 from channeld_workers.web.hub import BACKLOG, MAX_LISTENERS, Hub
 from channeld_workers.web.platform import WebPlatform
 from channeld_workers.web.settings import Settings, read_settings
@@ -122,3 +123,19 @@ async def test_what_cannot_be_sent_fails_with_a_reason():
     ):
         outcome = await platform.send(part)
         assert type(outcome).__name__ == "Failed" and outcome.ref == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["👍", "❤️", "1️⃣", "#️⃣", "\u2139\ufe0f", "👩‍👩‍👧", "🏴\U000e0067\U000e007f", "‼️", "↔️", "🇫🇷", ""]
+)
+def test_emoji_of_all_kinds_are_reactions(text):
+    """Joined ones, keycaps, flags, and nothing, which takes a reaction back."""
+    assert is_emoji(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ok", "1", "👍 👍", "<b>", "👍" * 17, "\u202e", "\u200b", "\u200d", "é", "世", "!", "👍a"]
+)
+def test_what_is_no_emoji_is_no_reaction(text):
+    """Words, marks that hide things, and too many of anything."""
+    assert not is_emoji(text)

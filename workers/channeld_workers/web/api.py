@@ -152,7 +152,9 @@ class Api:
         """List messages, oldest first."""
         after, before, limit = body.read_page(request)
         history = await self._ask(after=after, before=before, limit=limit)
-        return answer({"messages": [render.message(item) for item in history.items], "more": history.more})
+        # In a thread: a page full of long Markdown takes seconds, and the worker must be heard meanwhile.
+        messages = await asyncio.to_thread(lambda: [render.message(item) for item in history.items])
+        return answer({"messages": messages, "more": history.more})
 
     async def file(self, request: Request) -> Response:
         """Hand out the file of a message of this chat. Only what the mailbox knows has an address here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from unicodedata import category
 
 import msgspec
 from starlette.datastructures import FormData, UploadFile
@@ -17,6 +18,9 @@ MAX_TEXT: Final = 100_000
 """Characters of one message."""
 MAX_EMOJI: Final = 16
 """Characters of a reaction: families and flags take many."""
+_SYMBOLS: Final = frozenset({"So", "Sk", "Sm", "Po", "Pd"})
+_JOINERS: Final = frozenset({"\u200d", "\ufe0f", "\u20e3", *map(chr, range(0xE0020, 0xE0080))})
+"""What binds several characters to one emoji: joiner, variation, keycap, and the tags of regional flags."""
 MAX_JSON_BYTES: Final = 12 * MAX_TEXT + 64 * 1024
 """Room for a text of the greatest length of which every character is written as two ``\\uXXXX``."""
 FORM_OVERHEAD_BYTES: Final = 4 * MAX_TEXT + 64 * 1024
@@ -83,9 +87,20 @@ def check_emoji(text: str) -> str:
     Raises:
         HTTPException: it is something else.
     """
-    if len(text) > MAX_EMOJI or any(c.isalnum() or c.isspace() or (c < "\x80" and c not in "#*") for c in text):
+    if not is_emoji(text):
         raise HTTPException(400, "A reaction is one emoji, or nothing to take it back.")
     return text
+
+
+def is_emoji(text: str) -> bool:
+    """Tell whether a text can pass for one emoji, or is empty: symbols and what joins them, and no words."""
+    if len(text) > MAX_EMOJI or text[:1] in _JOINERS:
+        return False
+    keycap = text.endswith("\u20e3")
+    return all(
+        c in _JOINERS or c == "\u2139" or (keycap and c in "0123456789#*") or (c > "\x7f" and category(c) in _SYMBOLS)
+        for c in text
+    )
 
 
 async def read_upload(request: Request, max_bytes: int) -> tuple[Upload, FormData]:

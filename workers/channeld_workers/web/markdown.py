@@ -18,7 +18,9 @@ from markdown_it.utils import EnvType, OptionsDict
 
 MOST_CHARACTERS: Final = 20_000
 """A longer text is shown as it is: rendering it would keep everybody waiting."""
-_KEPT: Final = 1024
+MOST_CELLS: Final = 10_000
+"""Lines of a text times columns of its widest table: a short text can ask for a huge one."""
+_KEPT: Final = 256
 """Rendered texts that are kept: a tick that changes must not render its message anew."""
 _SCHEMES: Final = {"http", "https", "mailto"}
 _TAGS: Final = {
@@ -64,7 +66,7 @@ class _Markdown(MarkdownIt):
 
 
 _markdown: Final = (
-    _Markdown("commonmark", {"html": False, "linkify": True, "breaks": True}, renderer_cls=_Renderer)
+    _Markdown("commonmark", {"html": False, "linkify": True, "breaks": True, "maxNesting": 100}, renderer_cls=_Renderer)
     .enable(["table", "strikethrough", "linkify"])
     .disable("reference")
 )
@@ -72,10 +74,15 @@ assert _markdown.linkify is not None
 _markdown.linkify.set({"fuzzy_link": False, "fuzzy_email": False})  # main.py is a file, not a site in Paraguay
 
 
+def _cells(text: str) -> int:
+    lines = text.splitlines()
+    return len(lines) * max((line.count("|") for line in lines), default=0)
+
+
 @lru_cache(maxsize=_KEPT)
 def to_html(text: str) -> str | None:
     """Return Markdown as sanitised HTML; None where it is to be shown as it is."""
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MOST_CHARACTERS or _cells(text) > MOST_CELLS:
         return None
     html = nh3.clean(
         _markdown.render(text),

@@ -15,7 +15,7 @@ from channeld.ipc.messages import Capabilities, Failed, HistoryItem, Presence, P
 from channeld_workers.runtime import BadCredentials, BadSettings, Outcome, Runtime
 from channeld_workers.web import ids, render
 from channeld_workers.web.api import Api
-from channeld_workers.web.body import MAX_TEXT
+from channeld_workers.web.body import MAX_TEXT, is_emoji
 from channeld_workers.web.http import ImpatientHttp
 from channeld_workers.web.hub import Hub
 from channeld_workers.web.prompts import Prompts
@@ -88,6 +88,8 @@ class WebPlatform:
         match part.kind:
             case "message":
                 return Sent(ref=part.ref, message_id=ids.sent_id(part.send_id))
+            case "react" if not is_emoji(part.text):
+                return Failed(ref=part.ref, reason="A reaction is one emoji.")
             case "edit" | "react" if part.message_id:
                 return Sent(ref=part.ref, message_id=part.message_id)
             case "edit" | "react":

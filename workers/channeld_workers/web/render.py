@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from channeld.core.text import unmasked
 from channeld.ipc.messages import HistoryItem, Presence, Prompt
 from channeld_workers.web.ids import OWNER
 from channeld_workers.web.markdown import to_html
@@ -50,6 +51,7 @@ def presence(news: Presence) -> dict[str, Any]:
 def prompt(item: Prompt) -> dict[str, Any]:
     """Return a prompt for ``GET /api/prompts`` and the ``prompt`` events."""
     return {
-        "id": item.id, "kind": item.kind, "title": item.title, "body": item.body, "options": item.options,
+        "id": item.id, "kind": item.kind, "title": unmasked(item.title), "body": unmasked(item.body),
+        "options": item.options,
         "state": item.state, "answer": item.answer,
     }  # fmt: skip
