@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -357,6 +358,16 @@ async def test_a_chat_is_told_while_claude_works_on_it(pager):
         assert (typing.chat, typing.working) == ("pager:a", False)
         (session,) = (await daemon.ask("sessions"))["sessions"]
         assert (session["activity"], session["working_on"]) == ("idle", None)
+
+
+async def test_how_long_nobody_listens_is_told_from_when_it_began(daemon):
+    """Not from the start of the daemon or the last sign of life: a session that was idle for hours has just left."""
+    async with daemon.client():
+        (session,) = (await daemon.ask("sessions"))["sessions"]
+    status = await daemon.status_where(lambda s: bool(s["health"]))
+    (issue,) = status["health"]
+    assert issue["code"] == "no_session"
+    assert session["attached_at"] <= issue["since"] <= time.time() - 5
 
 
 async def test_a_flooding_client_does_not_starve_another(daemon, worker):
