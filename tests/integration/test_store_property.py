@@ -33,6 +33,8 @@ class MailboxMachine(RuleBasedStateMachine):
         self.accepted: dict[str, str] = {}  # event key -> chat, in order of acceptance
         self.pushes: list[tuple[str, int]] = []  # (event key, number of this push)
         self.confirmed: set[str] = set()
+        self.dropped: set[str] = set()
+        self.by_hand: set[str] = set()  # brought back by a person: they go when they go
         self.current: dict[str, Lease] = {}
         self.stores = self.open()
 
@@ -58,7 +60,8 @@ class MailboxMachine(RuleBasedStateMachine):
         return self.now
 
     def pushed(self, events):
-        """Note what a session was given."""
+        """Note what a session was given: nothing that a person has given up."""
+        assert not {event.inbound.event_key for event in events} & self.dropped
         self.pushes += [(event.inbound.event_key, event.pushes) for event in events]
 
     @rule(target=leases, instance=st.sampled_from(["i1", "i2"]), wrote=st.booleans())
@@ -109,6 +112,23 @@ class MailboxMachine(RuleBasedStateMachine):
             assert event.inbound.event_key not in self.confirmed
             self.confirmed.add(event.inbound.event_key)
 
+    @rule(seq=st.integers(1, 40))
+    def drop(self, seq):
+        """Give up whatever has that number: only what waits goes."""
+        for event in self.run(self.stores.mailbox.drop(seq, self.tick())):
+            assert event.inbound.event_key not in self.confirmed | self.dropped
+            self.dropped.add(event.inbound.event_key)
+
+    @rule(seq=st.integers(1, 40))
+    def retry(self, seq):
+        """Bring back whatever has that number: only what was read or given up comes."""
+        for event in self.run(self.stores.mailbox.retry(seq, self.tick())):
+            key = event.inbound.event_key
+            assert key in self.confirmed | self.dropped
+            self.by_hand.add(key)
+            self.confirmed.discard(key)
+            self.dropped.discard(key)
+
     @rule(instance=st.sampled_from(["i1", "i2"]))
     def end(self, instance):
         """End a process."""
@@ -145,7 +165,11 @@ class MailboxMachine(RuleBasedStateMachine):
         """Among first pushes of one chat, acceptance order is kept."""
         order = list(self.accepted)
         for chat in CHATS:
-            firsts = [order.index(key) for key, number in self.pushes if number == 1 and self.accepted[key] == chat]
+            firsts = [
+                order.index(key)
+                for key, number in self.pushes
+                if number == 1 and self.accepted[key] == chat and key not in self.by_hand
+            ]
             assert firsts == sorted(firsts)
 
     def teardown(self):
