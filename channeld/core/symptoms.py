@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from channeld.core.health import SESSIONS, Report
 from channeld.core.listening import ATTACH, Listening, Verdict
-
-_WHERE: Final = "docs/attaching.md has the steps."
 
 
 class Seat(NamedTuple):
@@ -43,7 +41,11 @@ def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> 
         text = f"The session {latest.name} does not listen: {latest.verdict.reason}."
         return Report("session_deaf", text, latest.verdict.mend, since, SESSIONS)
     return Report(
-        "no_session", "No Claude Code session is attached.", f"In a project, run `{ATTACH}`. {_WHERE}", since, SESSIONS
+        "no_session",
+        "No Claude Code session is attached.",
+        f"In a project with channeld in its .mcp.json: `{ATTACH}`",
+        since,
+        SESSIONS,
     )
 
 

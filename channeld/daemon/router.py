@@ -29,7 +29,7 @@ from channeld.store.timeline import Timeline
 
 log = structlog.get_logger()
 _STORE_RETRY_S = 1.0
-_KEPT = "What you write is kept and delivered when one does."
+_KEPT = "What you write is kept and delivered as soon as one listens."
 
 
 class Router:
