@@ -18,6 +18,7 @@ from channeld.cli.messages import messages
 from channeld.cli.send import send
 from channeld.cli.status import sessions, status
 from channeld.cli.url import url
+from channeld.core.errors import ChanneldError
 
 
 class _Outermost(click.Group):
@@ -33,6 +34,10 @@ class _Outermost(click.Group):
         except click.ClickException as error:
             context = getattr(error, "ctx", None)
             fail(error.format_message(), f"{context.command_path if context else 'channeld'} --help", error.exit_code)
+        except ChanneldError as error:
+            fail(str(error), error.hint)
+        except OSError as error:  # such as a full disk behind the output
+            fail(f"{error}.")
         except click.Abort:
             sys.exit(EXIT_FAILED)
         sys.exit(status if isinstance(status, int) else 0)
