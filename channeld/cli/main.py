@@ -26,6 +26,7 @@ class _Outermost(click.Group):
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run it and end the process, with 2 after wrong usage."""
+        _fill_closed_streams()
         try:
             status = super().main(*args, **{**options, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:  # a group alone: its help is what helps
@@ -41,6 +42,17 @@ class _Outermost(click.Group):
         except click.Abort:
             sys.exit(EXIT_FAILED)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fill_closed_streams() -> None:
+    """Lead output that the shell has closed (``>&-``) nowhere: no file or socket of ours must get its number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which may be that of the input
+            if null != number:
+                os.dup2(null, number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 @click.group(cls=_Outermost, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
