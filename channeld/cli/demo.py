@@ -26,7 +26,8 @@ _PORT: Final = 8787
 def demo(port: int | None) -> None:
     """Try channeld: a chat in the browser, answered by an echo.
 
-    It has a mailbox of its own, and Ctrl-C ends all of it.
+    It has a mailbox of its own, or that of CHANNELD_HOME if you set it, and
+    Ctrl-C ends all of it.
 
     Example: channeld demo
     """
@@ -38,9 +39,10 @@ def demo(port: int | None) -> None:
     environment = {**os.environ, "CHANNELD_HOME": str(home)}
     paths = find_paths(environment)
     if is_running(paths):
+        there = f"CHANNELD_HOME={shlex.quote(str(home))} channeld"
         fail(
-            f"channeld is running already in {home}, perhaps a demo in another terminal.",
-            f"CHANNELD_HOME={shlex.quote(str(home))} channeld url web",
+            f"channeld is running already in {home}: a demo in another terminal, or what is left of one.",
+            f"`{there} url web` for its address, or `{there} stop` to end it.",
         )
     _configure(paths, port)
     try:

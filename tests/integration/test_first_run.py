@@ -190,7 +190,8 @@ def test_a_second_demo_says_where_the_first_one_is(home):
         second = channeld(home, "demo")
         assert second.returncode == 1
         assert f"Error: channeld is running already in {home}" in second.stderr
-        assert f"Try: CHANNELD_HOME={home} channeld url web\n" in second.stderr
+        there = f"CHANNELD_HOME={home} channeld"
+        assert f"Try: `{there} url web` for its address, or `{there} stop` to end it.\n" in second.stderr
         assert (home / "config.toml").read_text() == before
 
 
