@@ -163,9 +163,12 @@ def running_demo(home, *arguments, **environment):
             told.append(line)
             if line.startswith("Ctrl-C"):
                 break
-        yield "".join(told)
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(timeout=30) == 0
+        try:
+            yield "".join(told)
+        finally:  # a test that fails leaves no demo behind either
+            demo.send_signal(signal.SIGINT)
+            ended = demo.wait(timeout=30)
+        assert ended == 0
         demo.stdout.read()
 
 
