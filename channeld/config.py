@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -113,13 +114,20 @@ def load(path: Path) -> Config:
     """
     try:
         text = path.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # what is wrong with the folder is told where it is made
         return Config()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", hint="Mend the file or its permissions.") from None
+    if text.startswith("\ufeff"):
+        raise ConfigError(
+            f"{path} begins with a byte order mark, an invisible character that TOML does not allow.",
+            hint=f"Save it as UTF-8 without BOM, or run: sed -i '1s/^\\xEF\\xBB\\xBF//' {shlex.quote(str(path))}",
+        )
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigError(f"{path} has too many brackets in one another.", hint="Take them out.") from None
+    except ValueError as error:  # TOMLDecodeError is one; so is what Python says of a number of 5000 digits
         raise ConfigError(f"{path} is not TOML: {error}.", hint="Mend that line; strings need quotes.") from None
     try:
         config = Config.model_validate(data)

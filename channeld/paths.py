@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
+
+from channeld.core.errors import ConfigError
 
 
 class Paths(NamedTuple):
@@ -78,8 +81,84 @@ def find_paths(environ: dict[str, str] | None = None) -> Paths:
     return Paths(config=config, state=state, run=Path(runtime) / "channeld" if runtime else state / "run")
 
 
+def make_all(paths: Paths) -> None:
+    """Create every folder for its owner alone, and close those that are open to others.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    for folder in (paths.config, paths.credentials, paths.state, paths.run, paths.log, paths.inbox, paths.spool):
+        make_private(folder)
+
+
 def make_private(folder: Path) -> None:
-    """Create a folder for its owner alone, and close one that is open to others."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
+    """Create a folder for its owner alone, and close one that is open to others.
+
+    Raises:
+        ConfigError: it cannot be used; with whose it is and what to do.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(0, "it cannot be written to")
+    except OSError as error:
+        raise unusable(folder, error) from None
+
+
+def fault_of(folder: Path) -> ConfigError | None:
+    """Return what would keep the folder from being made or used, as far as that shows without trying."""
+    there = _deepest(folder)
+    if not there.is_dir():
+        return unusable(folder, FileExistsError())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return unusable(folder, PermissionError(0, "it cannot be written to"))
+    return None
+
+
+def unusable(path: Path, error: OSError) -> ConfigError:
+    """Return the error that says why a folder or a file cannot be used, and what to do about it."""
+    there = _deepest(path)
+    reason = (
+        "a file is in its place" if isinstance(error, FileExistsError) else error.strerror or "it cannot be reached"
+    )
+    text = f"channeld cannot use {path}: {reason[:1].lower()}{reason[1:]}"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        away = f", or move {there} out of the way" if there.is_file() else ""
+        hint = f"Set CHANNELD_HOME to a folder of your own{away}."
+    elif (owner := there.stat().st_uid) == os.geteuid():
+        hint = f"Set CHANNELD_HOME to a folder of your own, or make {there} writable."
+    elif (ours := _named_so(there)) is not None:  # what one command with sudo leaves behind
+        text += f". {ours} belongs to {_name_of(owner)}"
+        hint = f'sudo chown -R "$(id -un)" {shlex.quote(str(ours))}'
+    else:
+        text += f". {there} belongs to {_name_of(owner)}"
+        hint = f"Set CHANNELD_HOME to a folder of your own, or have {there} made writable for you."
+    return ConfigError(f"{text}.", hint=hint, code="unusable_folder")
+
+
+def _deepest(folder: Path) -> Path:
+    """Return the folder, or the deepest one above it that can be seen to exist."""
+    for place in (folder, *folder.parents):
+        try:
+            place.lstat()
+        except OSError:
+            continue
+        return place
+    return Path("/")
+
+
+def _named_so(folder: Path) -> Path | None:
+    """Return the folder of channeld's own name that this one is or lies in: only such a one is given away whole."""
+    return next((place for place in (folder, *folder.parents) if place.name == "channeld"), None)
+
+
+def _name_of(uid: int) -> str:
+    """Return the name of a user, or the number of one without a name."""
+    import pwd  # noqa: PLC0415 - of no use where all is well
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from channeld.paths import Paths
+from channeld.paths import Paths, unusable
 
 EXIT_FAILED: Final = 1
 EXIT_NOT_RUNNING: Final = 3
@@ -67,8 +67,11 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
             connection.sendall(request)
             with connection.makefile("rb") as answers:
                 line = answers.readline()
-    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         raise NotRunning from None
+    except PermissionError as error:
+        why = unusable(paths.control_socket, error)
+        raise CommandFailed("socket", f"The daemon cannot be asked: {why}", why.hint) from None
     except TimeoutError:
         raise CommandFailed(
             "timeout",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from channeld import __version__
 from channeld.cli import suggest
-from channeld.cli.client import ask_or_fail, fail, is_running
+from channeld.cli.client import EXIT_FAILED, ask_or_fail, fail, is_running
 from channeld.cli.options import page_width, print_lines
 from channeld.cli.shim_host import Places
-from channeld.cli.shim_start import clean_environment, spawn_detached, start_command
+from channeld.cli.shim_start import clean_environment, open_log, start_command
 from channeld.core.errors import ConfigError
-from channeld.paths import Paths, find_paths
+from channeld.paths import Paths, find_paths, make_all, unusable
 
 _START_LIMIT_S = 20.0
 _WORKERS_LIMIT_S = 10.0
@@ -102,27 +104,47 @@ def _tell_how_it_is(what: str, paths: Paths) -> None:
 
 
 def _start(paths: Paths) -> None:
-    """Start a detached daemon and wait until it answers."""
+    """Start a daemon that this command does not take along, and wait until one answers."""
+    import subprocess  # noqa: PLC0415 - of no use to the other commands
+
+    make_all(paths)  # a fault of theirs is told here, wherever the daemon's own words go
     places = Places(os.environ, os.getcwd(), __version__)
-    error_log = places.error_log
-    before = os.path.getsize(error_log) if os.path.exists(error_log) else 0
-    argv = start_command(unit_installed=os.path.exists(places.unit) and "CHANNELD_HOME" not in os.environ)
-    spawn_detached(argv, clean_environment(os.environ, os.getcwd()), error_log)
+    unit = os.path.exists(places.unit) and not os.environ.get("CHANNELD_HOME")
+    try:
+        log = open_log(places.error_log)
+    except OSError as error:
+        raise unusable(Path(places.error_log), error) from None
+    begin = os.fstat(log).st_size
+    try:
+        started = subprocess.Popen(  # noqa: S603 - our own interpreter, or systemctl
+            start_command(unit_installed=unit), env=clean_environment(os.environ, os.getcwd()), cwd="/", umask=0o077,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    finally:
+        os.close(log)
     end = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < end:
         time.sleep(_LOOK_EVERY_S)
+        status = started.poll()  # before the question: a daemon that was faster may have begun to answer since
         if is_running(paths):
             return
-        if os.path.getsize(error_log) > before:  # it has said why it ends
-            with open(error_log, encoding="utf-8", errors="replace") as file:
-                file.seek(before)
-                said = file.read().strip()
-            if "already running here" in said:
-                continue  # somebody else was faster: that one will answer
-            if said.startswith("Error:"):
-                sys.stderr.write(said + "\n")
-                sys.exit(1)
-    fail("The daemon does not answer.", f"Look at `channeld logs` and {error_log}.")
+        # While another daemon holds the place, that one will answer. What started a unit ends well, and is no daemon.
+        if status and not _holds_lock(paths):
+            _tell_why_it_ended(status, places.error_log, begin)
+    hint = "journalctl --user -u channeld" if unit else f"Look at `channeld logs` and {places.error_log}."
+    fail("The daemon does not answer.", hint)
+
+
+def _tell_why_it_ended(status: int, error_log: str, begin: int) -> NoReturn:
+    """End with what a daemon has said before it ended, which may be a traceback."""
+    with open(error_log, encoding="utf-8", errors="replace") as file:
+        file.seek(begin)
+        said = file.read().strip()
+    if said.startswith("Error:"):
+        sys.stderr.write(said + "\n")
+        sys.exit(EXIT_FAILED)
+    last = said.splitlines()[-1] if said else f"exit status {status}" if status > 0 else f"signal {-status}"
+    fail(f"The daemon ended at once: {last}", f"Look at `channeld logs` and {error_log}.")
 
 
 def _stop(paths: Paths, *, again: bool = False) -> None:
@@ -147,6 +169,6 @@ def _holds_lock(paths: Paths) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
+    except OSError:  # there is none, or none of ours
         return False
     return False

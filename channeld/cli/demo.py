@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from channeld.cli.client import fail, is_running, read_token
-from channeld.paths import Paths, find_paths
+from channeld.paths import Paths, find_paths, make_private, unusable
 
 _MARK: Final = "# Written by channeld demo."
 _PORT: Final = 8787
@@ -26,7 +26,8 @@ _PORT: Final = 8787
 def demo(port: int | None) -> None:
     """Try channeld: a chat in the browser, answered by an echo.
 
-    It has a mailbox of its own, and Ctrl-C ends all of it.
+    It has a mailbox of its own, or that of CHANNELD_HOME if you set it, and
+    Ctrl-C ends all of it.
 
     Example: channeld demo
     """
@@ -38,9 +39,10 @@ def demo(port: int | None) -> None:
     environment = {**os.environ, "CHANNELD_HOME": str(home)}
     paths = find_paths(environment)
     if is_running(paths):
+        there = f"CHANNELD_HOME={shlex.quote(str(home))} channeld"
         fail(
-            f"channeld is running already in {home}, perhaps a demo in another terminal.",
-            f"CHANNELD_HOME={shlex.quote(str(home))} channeld url web",
+            f"channeld is running already in {home}: a demo in another terminal, or what is left of one.",
+            f"`{there} url web` for its address, or `{there} stop` to end it.",
         )
     _configure(paths, port)
     try:
@@ -58,7 +60,7 @@ def _demo_home() -> Path:
 
 def _configure(paths: Paths, port: int | None) -> None:
     """Write the demo's configuration, with a port that is free now; what a person wrote there is left alone."""
-    paths.config.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(paths.config)
     try:
         written = paths.config_file.read_text("utf-8")
     except FileNotFoundError:
@@ -66,9 +68,12 @@ def _configure(paths: Paths, port: int | None) -> None:
     except (OSError, UnicodeDecodeError):
         return  # the daemon says what is wrong with it
     if written.startswith(_MARK):
-        paths.config_file.touch(mode=0o600)
         chosen = _free_or_any(_PORT if port is None else port)
-        paths.config_file.write_text(f"{_MARK}\n[workers.web]\nport = {chosen}\n", encoding="utf-8")
+        try:
+            paths.config_file.touch(mode=0o600)
+            paths.config_file.write_text(f"{_MARK}\n[workers.web]\nport = {chosen}\n", encoding="utf-8")
+        except OSError as error:
+            raise unusable(paths.config_file, error) from None
     elif port is not None:
         fail(f"{paths.config_file} is yours, so the demo does not change the port in it.", "channeld demo")
 

@@ -18,6 +18,7 @@ from channeld.cli.messages import messages
 from channeld.cli.send import send
 from channeld.cli.status import sessions, status
 from channeld.cli.url import url
+from channeld.core.errors import ChanneldError
 
 
 class _Outermost(click.Group):
@@ -25,6 +26,7 @@ class _Outermost(click.Group):
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run it and end the process, with 2 after wrong usage."""
+        _fill_closed_streams()
         try:
             status = super().main(*args, **{**options, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:  # a group alone: its help is what helps
@@ -33,9 +35,24 @@ class _Outermost(click.Group):
         except click.ClickException as error:
             context = getattr(error, "ctx", None)
             fail(error.format_message(), f"{context.command_path if context else 'channeld'} --help", error.exit_code)
+        except ChanneldError as error:
+            fail(str(error), error.hint)
+        except OSError as error:  # such as a full disk behind the output
+            fail(f"{error}.")
         except click.Abort:
             sys.exit(EXIT_FAILED)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fill_closed_streams() -> None:
+    """Lead output that the shell has closed (``>&-``) nowhere: no file or socket of ours must get its number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which may be that of the input
+            if null != number:
+                os.dup2(null, number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 @click.group(cls=_Outermost, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -51,7 +51,7 @@ def spawn_detached(argv: list[str], environ: Mapping[str, str], error_log: str) 
     Raises:
         OSError: the log cannot be opened or no process can be made. That the command itself fails shows in the log.
     """
-    log = _open_log(error_log)
+    log = open_log(error_log)
     try:
         child = os.fork()
         if child == 0:
@@ -61,7 +61,12 @@ def spawn_detached(argv: list[str], environ: Mapping[str, str], error_log: str) 
         os.close(log)
 
 
-def _open_log(path: str) -> int:
+def open_log(path: str) -> int:
+    """Open a file to append to, created for the owner alone with the two folders above it; return the descriptor.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
     folder = os.path.dirname(path)
     for place in (os.path.dirname(folder), folder):
         os.makedirs(place, mode=0o700, exist_ok=True)

@@ -12,7 +12,7 @@ import click
 
 from channeld.cli.client import EXIT_NOT_RUNNING, NOT_RUNNING, CommandFailed, NotRunning, ask, ask_or_fail, fail
 from channeld.cli.options import as_json, page_width, print_json, print_lines
-from channeld.paths import Paths, find_paths
+from channeld.paths import Paths, fault_of, find_paths
 
 _WATCH_EVERY_S: Final = 1.0
 
@@ -88,9 +88,17 @@ def _mistake(paths: Paths) -> tuple[str, str] | None:
 
 def _why_not_running(paths: Paths) -> tuple[str, str]:
     """Return that the daemon is not running and how to start it, or what keeps it from starting."""
-    if (mistake := _mistake(paths)) is not None:
+    if (mistake := _bad_folder(paths) or _mistake(paths)) is not None:
         return f"channeld is not running, and cannot start: {mistake[0]}", f"{mistake[1]} Then: channeld start"
     return NOT_RUNNING
+
+
+def _bad_folder(paths: Paths) -> tuple[str, str] | None:
+    """Return which folder is none that can be used and what to do, or None; it makes none to find out."""
+    for folder in (paths.config, paths.state, paths.run):
+        if (fault := fault_of(folder)) is not None:
+            return str(fault), fault.hint
+    return None
 
 
 def _lines(data: dict[str, Any], width: int) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from channeld.core.health import SESSIONS, Report
 from channeld.core.listening import ATTACH, Listening, Verdict
+
+_LIST: Final = "`channeld messages list --state {}`"
 
 
 class Seat(NamedTuple):
@@ -77,15 +79,23 @@ def waiting(chats: Iterable[tuple[str, int, float]]) -> list[Report]:
     return [Report("messages_waiting", text, "`channeld messages list --state queued`", min(q[2] for q in queues))]
 
 
-def sending(parts: Iterable[tuple[str, str, int, float, int]]) -> list[Report]:
+def sending(parts: Iterable[tuple[str, str, int, float, int]], workers: Container[str]) -> list[Report]:
     """Say what is wrong with what Claude sends.
 
     Args:
         parts: (worker, state, how many, unix time of the oldest, how many lately) of those not done or gone wrong.
+        workers: names of those that are configured and enabled.
     """
     reports = []
     for worker, state, count, since, lately in parts:
         match state:
+            case "queued" | "sending" if worker not in workers:
+                text = f"{_count(count, 'part')} of Claude's answers waiting for {worker}, which does not run any more."
+                hint = (
+                    f"Put [workers.{worker}] back into config.toml, enabled, and run `channeld restart`. "
+                    f"Or give them up: {_LIST.format('queued')}, then `channeld messages drop NUMBER`"
+                )
+                reports.append(Report("sends_waiting", text, hint, since, worker))
             case "queued" | "sending":
                 text = f"{_count(count, 'part')} of Claude's answers waiting to be sent by {worker}."
                 hint = f"See `channeld logs {worker}`; if nothing moves: `channeld restart {worker}`"
@@ -102,7 +112,7 @@ def sending(parts: Iterable[tuple[str, str, int, float, int]]) -> list[Report]:
 
 
 def _by_hand(state: str) -> str:
-    return f"`channeld messages list --state {state}`, then `channeld messages retry NUMBER` or `drop NUMBER`"
+    return f"{_LIST.format(state)}, then `channeld messages retry NUMBER` or `drop NUMBER`"
 
 
 def _count(count: int, noun: str) -> str:

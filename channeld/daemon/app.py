@@ -25,7 +25,7 @@ from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Limits, Supervisor
 from channeld.daemon.tools import Toolbox
-from channeld.paths import Paths, make_private
+from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.db import Database
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
@@ -47,9 +47,13 @@ def take_lock(paths: Paths) -> int:
 
     Raises:
         AlreadyRunning: another daemon does.
+        ConfigError: the folder cannot be used.
     """
     make_private(paths.run)
-    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:  # the file is somebody else's, though the folder is ours
+        raise unusable(paths.lock, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -171,12 +175,14 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
     from channeld.daemon import log as logging  # noqa: PLC0415
 
     config = load(paths.config_file)
-    for folder in (paths.config, paths.credentials, paths.state, paths.run, paths.log, paths.inbox, paths.spool):
-        make_private(folder)
+    make_all(paths)
     lock = take_lock(paths)
     paths.stopped.unlink(missing_ok=True)
     try:
-        logging.configure(config.daemon.log_level, paths.log / "channeld.log")
+        try:
+            logging.configure(config.daemon.log_level, log_file := paths.log / "channeld.log")
+        except OSError as error:
+            raise unusable(log_file, error) from None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(App(paths, config, limits or Limits()).run())
     finally:

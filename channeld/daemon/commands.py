@@ -152,7 +152,7 @@ class Commands:
             *([alone] if alone is not None else []),
             *symptoms.stuck(self._router.seats()),
             *symptoms.waiting(waiting),
-            *symptoms.sending(parts),
+            *symptoms.sending(parts, self._supervisors),
         ]
         return [issue.as_data() for issue in shown(reports, now)]
 

@@ -226,6 +226,13 @@ SELECT timeline.* FROM search JOIN timeline ON timeline.seq = search.rowid
  WHERE search MATCH :query AND (:chat IS NULL OR timeline.chat = :chat)
  ORDER BY timeline.seq DESC LIMIT :limit;
 
+-- name: find_anywhere
+-- Without the index: words in the midst of others, and signs that are no words to it. instr knows no wildcards.
+SELECT * FROM timeline
+ WHERE (:chat IS NULL OR chat = :chat)
+   AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(lower(timeline.text), lower(value)) = 0)
+ ORDER BY seq DESC LIMIT :limit;
+
 -- name: count_events
 SELECT state, count(*) AS n FROM event GROUP BY state;
 

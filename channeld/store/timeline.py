@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -112,21 +113,37 @@ class Timeline:
     async def search(self, query: str, chat: str | None, limit: int) -> list[HistoryItem]:
         """Return messages that hold every word of the query, newest first.
 
+        What the index cannot find is looked for in the texts themselves: Chinese and the like, where no blank ends a
+        word, emoji, and parts of words where no message holds the whole ones.
+
         Raises:
             Refused: there is no word in the query.
         """
-        words = [word.replace('"', '""') for word in query.replace("\0", " ").split()]  # SQLite ends text at NUL
+        words = query.replace("\0", " ").split()  # SQLite ends text at NUL
         if not words:
             raise Refused("The search has no word in it.", hint="Give one or more words.", code="bad_query")
-        expression = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is an operator
+        quoted = [word.replace('"', '""') for word in words]
+        expression = " ".join(f'"{word}"' for word in quoted)  # quoted: nothing in it is an operator
+        common = {"chat": chat, "limit": max(1, min(limit, MOST_ITEMS))}
+        anywhere = {"words": msgspec.json.encode(words).decode(), **common}
+        indexed = not any(_beyond_the_index(character) for word in words for character in word)
 
         def work(connection: sqlite3.Connection) -> list[HistoryItem]:
-            _index(connection)
-            values = {"query": expression, "chat": chat, "limit": max(1, min(limit, MOST_ITEMS))}
-            rows = connection.execute(QUERIES["find_text"], values).fetchall()
+            rows = []
+            if indexed:
+                _index(connection)
+                rows = connection.execute(QUERIES["find_text"], {"query": expression, **common}).fetchall()
+            rows = rows or connection.execute(QUERIES["find_anywhere"], anywhere).fetchall()
             return [item for row in rows for item in _items(connection, row["chat"], [row])]
 
         return await self._db.submit(work)
+
+
+def _beyond_the_index(character: str) -> bool:
+    """Tell whether the index has no word for a character: it drops symbols, and runs wide letters into one word."""
+    if character.isascii():
+        return False
+    return unicodedata.category(character).startswith("S") or unicodedata.east_asian_width(character) in {"W", "F"}
 
 
 def apply_edit(connection: sqlite3.Connection, chat: str, message_id: str, text: str, now: float) -> list[sqlite3.Row]:

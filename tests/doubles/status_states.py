@@ -102,7 +102,7 @@ STATES: dict[str, dict[str, Any]] = {
                 "worker_failed", f"The worker pager keeps ending: {ENDED}.",
                 "See `channeld logs pager`, mend the cause, then `channeld restart pager`.", NOW - 400, "pager",
             ),
-            *sending([("pager", "queued", 2, NOW - 300, 0)]),
+            *sending([("pager", "queued", 2, NOW - 300, 0)], {"pager"}),
         ),
         workers=[
             worker(),
@@ -114,7 +114,9 @@ STATES: dict[str, dict[str, Any]] = {
         outbox=[{"worker": "pager", "state": "queued", "count": 2}],
     ),
     "replies-not-sent": status(
-        health=told(*sending([("pager", "failed", 1, NOW - 4000, 1), ("pager", "uncertain", 2, NOW - 90, 2)])),
+        health=told(
+            *sending([("pager", "failed", 1, NOW - 4000, 1), ("pager", "uncertain", 2, NOW - 90, 2)], {"pager"}),
+        ),
         workers=[worker(), worker("pager", account="@shop_bot", starts=3, last_end="was killed by signal 9")],
         outbox=[
             {"worker": "pager", "state": "failed", "count": 1}, {"worker": "pager", "state": "uncertain", "count": 2},

@@ -44,7 +44,7 @@ async def test_a_message_is_shown_searched_dropped_and_tried_again(daemon, worke
     wrong = await cli("messages", "--state", "qeued")
     assert (wrong.returncode, "Try: There are: answered," in wrong.stderr) == (1, True)
     page = (await cli("messages", "show", number)).stdout
-    assert "State    queued, for" in page
+    assert "State     queued, for" in page
     assert "  │ the release\n  │ is green\n" in page
     assert delivery_id in page
     assert (await cli("messages", "show", delivery_id)).stdout.splitlines()[0] == page.splitlines()[0]

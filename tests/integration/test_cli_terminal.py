@@ -26,6 +26,32 @@ async def test_status_watched_in_a_terminal_survives_a_restart_and_ends_with_ctr
         assert watched.all.rstrip().endswith(("\x1b[?1049l", "\x1b[?25h"))
 
 
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+async def test_output_that_the_shell_has_closed_is_no_crash(home, streams):
+    """The exit status is that of the command, and no traceback stands where somebody may still look."""
+    async with Daemon("[workers]\n") as daemon:
+        for words, exit_status in {"messages": 0, "status --json": 0, "messages show 7": 1, "nonsense": 2}.items():
+            done = await asyncio.create_subprocess_shell(
+                f"exec {sys.executable} -m channeld.cli.entry {words} {streams}", env=daemon.environment,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            _, errors = await done.communicate()
+            assert (done.returncode, b"Traceback" in errors) == (exit_status, False), words
+
+
+async def test_output_that_cannot_be_written_is_told():
+    """A full disk behind a redirection."""
+    async with Daemon("[workers]\n") as daemon:
+        done = await asyncio.create_subprocess_shell(
+            f"exec {sys.executable} -m channeld.cli.entry messages > /dev/full", env=daemon.environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, errors = await done.communicate()
+        assert done.returncode == 1
+        assert errors.startswith(b"Error: [Errno 28] No space left on device.\n")
+        assert b"Traceback" not in errors
+
+
 async def test_status_watched_through_a_pipe_prints_page_after_page():
     """No control character reaches a file, and the signal of ``kill`` ends it as Ctrl-C does."""
     async with Daemon("[workers]\n") as daemon:

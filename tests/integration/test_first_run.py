@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -94,6 +95,60 @@ def test_a_port_in_use_is_told_with_the_setting_to_change(home):
         assert "Try: Set another [workers.web] port in config.toml, or 0 for any free one." in told
 
 
+@pytest.mark.parametrize("command", ["run", "start", "restart", "demo", "status"])
+@pytest.mark.parametrize("variable", ["CHANNELD_HOME", "HOME", "XDG_RUNTIME_DIR"])
+def test_a_folder_that_cannot_be_used_is_told_by_whatever_a_person_types(home, variable, command):
+    """At once and in one sentence, never by a traceback or by silence."""
+    own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""}
+    (home / "file").write_text("")
+    place = home / "file" / "below"
+    if variable == "CHANNELD_HOME":
+        done = channeld(place, command)
+    elif (variable, command) == ("XDG_RUNTIME_DIR", "demo"):
+        pytest.skip("the demo has a folder of its own for that")
+    else:
+        done = channeld(home, command, **own | {"CHANNELD_HOME": "", variable: str(place)})
+    assert done.returncode in {1, 3, 78}
+    assert done.stdout == ""
+    assert re.fullmatch(
+        f"Error: .*channeld cannot use {place}\\S*: (not a directory|a file is in its place)\\.\n"
+        f"Try: Set CHANNELD_HOME to a folder of your own, or move {home}/file out of the way\\.( Then: .*)?\n",
+        done.stderr,
+    )
+
+
+def test_a_session_goes_on_where_the_folders_cannot_be_used(home):
+    """Claude Code gets its answer, and the reason stands where it shows what a server says."""
+    (home / "file").write_text("")
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    with subprocess.Popen(
+        [sys.executable, "-m", "channeld.cli.entry", "mcp"],
+        env={
+            **os.environ, "HOME": str(home), "CHANNELD_HOME": "", "XDG_RUNTIME_DIR": str(home),
+            "XDG_STATE_HOME": str(home / "file"), "CHANNELD_TEST_HANDSHAKE_DEADLINE_S": "0.1",
+        },
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as session:  # fmt: skip
+        assert session.stdin is not None
+        assert session.stdout is not None
+        assert session.stderr is not None
+        session.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n")
+        session.stdin.flush()
+        assert json.loads(session.stdout.readline())["id"] == 1
+        assert "cannot start the daemon: [Errno 20] Not a directory" in session.stderr.readline()
+        session.stdin.close()
+        assert session.wait(timeout=30) == 0
+
+
+def test_a_daemon_that_dies_at_its_start_is_told_at_once(home):
+    """With its last words, though they are no sentence of ours; nobody waits for an answer that cannot come."""
+    (home / "run" / "control.sock").mkdir(parents=True)
+    began = time.monotonic()
+    done = channeld(home, "start")
+    assert time.monotonic() - began < 15  # half of what is waited for one that lives
+    assert re.match(r"Error: The daemon ended at once: (IsADirectory|Permission)Error: .*\nTry: Look at ", done.stderr)
+
+
 @contextlib.contextmanager
 def running_demo(home, *arguments, **environment):
     """Start the demo, yield it and what it prints until it is up, and end it with Ctrl-C."""
@@ -108,9 +163,12 @@ def running_demo(home, *arguments, **environment):
             told.append(line)
             if line.startswith("Ctrl-C"):
                 break
-        yield "".join(told)
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(timeout=30) == 0
+        try:
+            yield "".join(told)
+        finally:  # a test that fails leaves no demo behind either
+            demo.send_signal(signal.SIGINT)
+            ended = demo.wait(timeout=30)
+        assert ended == 0
         demo.stdout.read()
 
 
@@ -135,7 +193,8 @@ def test_a_second_demo_says_where_the_first_one_is(home):
         second = channeld(home, "demo")
         assert second.returncode == 1
         assert f"Error: channeld is running already in {home}" in second.stderr
-        assert f"Try: CHANNELD_HOME={home} channeld url web\n" in second.stderr
+        there = f"CHANNELD_HOME={home} channeld"
+        assert f"Try: `{there} url web` for its address, or `{there} stop` to end it.\n" in second.stderr
         assert (home / "config.toml").read_text() == before
 
 

@@ -237,6 +237,22 @@ async def test_search_finds_words_of_both_directions_and_follows_edits(stores):
     assert [i.id for i in await stores.timeline.search("final", None, 10)] == ["p1"]
 
 
+async def test_search_finds_what_the_index_has_no_words_for(stores):
+    """Words without blanks between them, emoji and parts of words; no sign in a query is a wildcard."""
+    await accept(
+        stores, message("1", text="你好世界"), message("2", text="shipped 🚀 today"),
+        message("3", text="100% of a_b in C++", chat="web:b"), message("4", text="1000 acb"),
+    )  # fmt: skip
+    found = {
+        "世界": ["1"], "你好": ["1"], "🚀": ["2"], "SHIPPED 🚀": ["2"], "🚀 yesterday": [], "ipp": ["2"],
+        "0%": ["3"], "a_": ["3"], "++": ["3"], "%": ["3"], "\\": [], "00": ["4", "3"],
+    }  # fmt: skip
+    for query, ids in found.items():
+        assert [item.id for item in await stores.timeline.search(query, None, 10)] == ids, query
+    assert await stores.timeline.search("世界", "web:b", 10) == []
+    assert [item.id for item in await stores.timeline.search("00", None, 1)] == ["4"]
+
+
 async def test_retention_removes_only_what_is_finished_and_tells_its_files(stores):
     """By age and by size; a message that still waits is never removed, and numbers are never used again."""
     lease = (await attach(stores)).lease

@@ -5,7 +5,7 @@ import re
 import click
 import pytest
 
-from channeld.cli.render.layout import cells, cut, moment, plain, wrap
+from channeld.cli.render.layout import cells, cut, moment, plain, wrap, wrap_hard
 from channeld.cli.render.messages import message_lines, message_page
 from channeld.core.delivery import EVENT_TRANSITIONS, PART_TRANSITIONS, EventState, PartState
 
@@ -128,6 +128,30 @@ def test_wrapping_never_breaks_a_command():
     assert wrap("Then run `a b c d` now", 12, "> ") == ["> Then run", "  `a b c d`", "  now"]
     assert wrap("Use: channeld messages list --all", 20) == ["Use:", "channeld messages list --all"]
     assert wrap("", 10, "x ") == ["x"]
+
+
+@pytest.mark.parametrize(
+    "text", ["`" + "run " * 30 + "`", "x" * 200, "界" * 99, " " * 300 + "deep", "to: claude " + "y " * 60]
+)
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_text_of_a_sender_is_left_to_the_terminal_to_break(text, width):
+    """Not in backticks, not without blanks: the terminal would begin a line without the bar."""
+    page = page_of(width, text=text, user=text, id="m" * 99, error=text, reply_to=text)
+    assert all(cells(line) <= width for line in page.splitlines())
+    quoted = page[page.rindex("Text\n") + 5 :].splitlines()
+    assert all(line.startswith("  │") for line in quoted)
+    assert "".join("".join(line[3:].split()) for line in quoted) == "".join(text.split())
+
+
+def test_breaking_hard_keeps_the_words_that_fit():
+    """A longer one begins a line of its own, and the rest hangs below it."""
+    assert wrap_hard("ab abcdefgh c", 6, "> ") == ["> ab", "  abcd", "  efgh", "  c"]
+    assert wrap_hard("", 6, "> ") == [">"]
+
+
+def test_every_label_stands_apart_from_what_it_names():
+    """The longest one too."""
+    assert "\n  Reactions 👍 🎉\n" in page_of(reactions=["👍", "🎉"])
 
 
 def test_cutting_leaves_short_text_alone():

@@ -76,3 +76,20 @@ def test_a_mistake_names_file_line_key_and_what_was_meant(tmp_path, text, line, 
 def test_broken_toml_is_told_with_its_line(tmp_path):
     """The parser's own position is kept."""
     assert "line 2" in str(mistake(tmp_path, "[daemon]\nlog_level = info\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = " + "[" * 5000 + "]" * 5000, "too many brackets in one another"),
+        ("x = " + "9" * 5000, "is not TOML: "),
+        ("\ufeff[workers]\n", "begins with a byte order mark"),
+    ],
+    ids=["brackets", "number", "mark"],
+)
+def test_what_the_toml_parser_chokes_on_is_a_mistake_like_others(tmp_path, text, told):
+    """It names the file and says what to do; no traceback."""
+    error = mistake(tmp_path, text)
+    assert told in str(error)
+    assert str(tmp_path / "config.toml") in str(error)
+    assert error.hint

@@ -129,9 +129,21 @@ def test_what_went_wrong_on_the_way_out_is_told_for_a_day():
     parts = [
         ("web", "failed", 4, NOW - 99, 0), ("web", "uncertain", 3, NOW - 98, 2), ("pager", "queued", 1, NOW - 97, 0),
     ]  # fmt: skip
-    assert [(r.code, r.subject) for r in sending(parts)] == [("sends_uncertain", "web"), ("sends_waiting", "pager")]
-    assert sending(parts)[0].text.startswith("2 messages to web may or may not")
-    assert [r.code for r in sending([("web", "failed", 4, NOW, 1)])] == ["sends_failed"]
+    assert [(r.code, r.subject) for r in sending(parts, {"web", "pager"})] == [
+        ("sends_uncertain", "web"),
+        ("sends_waiting", "pager"),
+    ]
+    assert sending(parts, {"web", "pager"})[0].text.startswith("2 messages to web may or may not")
+    assert [r.code for r in sending([("web", "failed", 4, NOW, 1)], {"web"})] == ["sends_failed"]
+
+
+def test_sends_for_a_worker_that_is_gone_are_told_with_steps_that_can_be_followed():
+    """``channeld restart`` of it by name would only say that there is no such worker."""
+    (report,) = sending([("pager", "queued", 2, NOW, 0)], {"web"})
+    assert report.text == "2 parts of Claude's answers waiting for pager, which does not run any more."
+    assert "restart pager" not in report.hint
+    assert "Put [workers.pager] back into config.toml" in report.hint
+    assert "`channeld messages list --state queued`, then `channeld messages drop NUMBER`" in report.hint
 
 
 def test_the_registry_remembers_since_when_and_replaces_what_the_mailbox_says():

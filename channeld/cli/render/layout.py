@@ -47,7 +47,7 @@ def pad(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, first: str = "", hang: int | None = None) -> list[str]:
-    """Return text as lines of at most ``width`` columns, except for a command that is longer.
+    """Return text of our own as lines of at most ``width`` columns, except for a command or a word that is longer.
 
     Args:
         text: one paragraph, harmless already.
@@ -65,6 +65,38 @@ def wrap(text: str, width: int, first: str = "", hang: int | None = None) -> lis
         line = f"{line} {word}" if begun else line + word
         begun = True
     return [*lines, line.rstrip()]
+
+
+def wrap_hard(text: str, width: int, first: str = "") -> list[str]:
+    """Return text of a sender as lines of at most ``width`` columns: nothing in it can make a terminal begin a line.
+
+    Args:
+        text: one paragraph, harmless already.
+        width: columns of the terminal.
+        first: what the first line begins with; the others begin with as many blanks.
+    """
+    hang = cells(first)
+    lines, line, begun = [], first, False
+    for word in text.split():
+        for number, piece in enumerate(_pieces(word, max(2, width - hang))):
+            if begun and (number or cells(line) + 1 + cells(piece) > width):
+                lines.append(line)
+                line, begun = " " * hang, False
+            line = f"{line} {piece}" if begun else line + piece
+            begun = True
+    return [*lines, line.rstrip()]
+
+
+def _pieces(word: str, room: int) -> list[str]:
+    """Return a word in pieces of at most so many columns."""
+    if cells(word) <= room:
+        return [word]
+    pieces = [""]
+    for character in word:
+        if cells(pieces[-1] + character) > room:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def with_commands(line: str) -> str:

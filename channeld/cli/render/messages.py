@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from channeld.cli.render.layout import advice, age, cells, count, cut, moment, pad, plain, size, wrap
+from channeld.cli.render.layout import advice, age, cells, count, cut, moment, pad, plain, size, wrap_hard
 
 _MOST_OF_A_CHAT: Final = 24
 _ARROWS: Final = {"in": "→", "out": "←"}
-_LABEL: Final = 9
+_LABEL: Final = 10
 
 
 class _Place(NamedTuple):
@@ -169,7 +169,7 @@ def _text(message: dict[str, Any]) -> str:
 
 
 def _field(name: str, text: object, width: int, colour: str = "") -> list[str]:
-    first, *rest = wrap(plain(text), width, f"  {name:<{_LABEL}}")
+    first, *rest = wrap_hard(plain(text), width, f"  {name:<{_LABEL}}")
     head = 2 + _LABEL
     return [first[:head] + (click.style(first[head:], fg=colour) if colour else first[head:]), *rest]
 
@@ -186,8 +186,8 @@ def _quoted(text: str, width: int) -> list[str]:
     lines = []
     for raw in text.splitlines() or [""]:
         line = plain(raw.expandtabs(4)).rstrip()
-        indent = line[: len(line) - len(line.lstrip())]
-        parts = [line] if cells(line) <= width - 4 else wrap(line, width - 4, indent)
+        indent = line[: min(len(line) - len(line.lstrip()), width // 2)]
+        parts = [line] if cells(line) <= width - 4 else wrap_hard(line, width - 4, indent)
         lines += [f"  │ {part}".rstrip() for part in parts]
     return lines
 
