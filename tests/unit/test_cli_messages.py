@@ -75,6 +75,18 @@ def test_a_state_of_a_newer_daemon_is_shown_without_a_meaning():
     assert "frozen" in lines_of(message(state="frozen"))[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("edited", "edit of m-1"), ("reaction", "reaction to m-1"), ("react", "reaction to m-1"), ("edit", "edit of m-1"),
+     ("send_failed", "send failed"), ("later_kind", "later kind")],
+)  # fmt: skip
+def test_what_is_no_message_says_what_it_is(kind, words):
+    """An edit that waits is told from the message that it is about."""
+    (line,) = lines_of(message(kind=kind, text="👍"))
+    assert line.endswith(f"({words}) 👍")
+    assert re.search(rf"^  What +{words}$", page_of(kind=kind), re.MULTILINE)
+
+
 def test_the_page_shows_everything_and_the_whole_text():
     """Whatever the daemon tells of a message can be read there."""
     shown = page_of(

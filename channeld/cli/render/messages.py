@@ -119,6 +119,8 @@ def message_page(message: dict[str, Any], now: float, width: int) -> list[str]:
     lines += _field(
         "From" if inward else "To", f"{who}, in {plain(message['chat'])}" if inward else message["chat"], width
     )
+    if "kind" in message:
+        lines += _field("What", _deed(message), width)
     if not inward and who != "Claude":
         lines += _field("By", who, width)
     lines += _field("When", f"{_full(message['ts'])}, {age(now - message['ts'])} ago", width)
@@ -144,7 +146,7 @@ def message_page(message: dict[str, Any], now: float, width: int) -> list[str]:
 def sent_text(data: dict[str, Any]) -> str:
     """Return in one sentence what became of a message that a person sent."""
     states = {message["state"] for message in data["messages"]}
-    errors = "; ".join(plain(message["error"]) for message in data["messages"] if message.get("error"))
+    errors = "; ".join(plain(message["error"]).rstrip(".") for message in data["messages"] if message.get("error"))
     if "uncertain" in states:
         return f"It may or may not have been sent: {errors}. Look into the chat before you send it again."
     if data["failed"]:
@@ -157,9 +159,17 @@ def _place(message: dict[str, Any]) -> _Place:
     return _PLACES.get((message["direction"], message["state"]), _Place("This channeld does not know that state."))
 
 
+def _deed(message: dict[str, Any]) -> str:
+    """Return what was done to which message, of an entry that is no message itself."""
+    about = {"edited": "edit of", "edit": "edit of", "reaction": "reaction to", "react": "reaction to"}
+    words = about.get(message["kind"], plain(message["kind"]).replace("_", " "))
+    return f"{words} {plain(message['id'])}" if message["kind"] in about else words
+
+
 def _text(message: dict[str, Any]) -> str:
     """Return a message's text on one line, after what a reader must know of it."""
-    notes = [plain(message["error"])] if message.get("error") else []
+    notes = [_deed(message)] if "kind" in message else []
+    notes += [plain(message["error"])] if message.get("error") else []
     if files := message.get("attachments"):
         notes.append(count(len(files), "file"))
     if message.get("edited"):
