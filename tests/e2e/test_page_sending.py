@@ -7,14 +7,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, Route, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from tests.e2e.page import Home, Stage, chat_page, message, picture, visit, window, write
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MESSAGES, FILES = "**/api/messages", "**/api/files"  # what is posted; questions for messages have more in the address
-PICTURE = {"name": "graph.png", "mimeType": "image/png", "buffer": picture()}
+PICTURE: FilePayload = {"name": "graph.png", "mimeType": "image/png", "buffer": picture()}
 FULL = "() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; }"
 
 

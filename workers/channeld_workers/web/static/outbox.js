@@ -9,7 +9,7 @@ import { find } from "/timeline.js";
 
 const UNSENT = "channeld.unsent", AGAIN_MS = 5000, ANSWER_MS = 100000;
 const IN_VAIN = [400, 413, 422]; // answers that will be the same however often it is sent
-// {key, text, files, lost, reply_to, state, problem, id, node}. The states: waiting, sending, stored (and not shown above
+// {key, text, files, lost, reply_to, state, problem, id, node}. The states: waiting, sending, stored (not shown above
 // yet), stuck (a person may try again), refused (trying again is in vain). `lost` names files that a reload has taken.
 let unsent = [];
 let working = false, alarm, giveBack;
@@ -142,7 +142,8 @@ function drop(one) {
 export function restore(takeBack) {
   giveBack = takeBack;
   for (const one of recall(UNSENT) ?? []) {
-    const files = one.lost.join(", "), gone = `The page was reloaded meanwhile: its files are gone, add them again (${files}).`;
-    add({ ...one, files: [] }, files && gone);
+    const names = one.lost.join(", ");
+    const gone = `The page was reloaded meanwhile: its files are gone, add them again (${names}).`;
+    add({ ...one, files: [] }, names && gone);
   }
 }
