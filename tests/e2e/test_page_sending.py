@@ -86,6 +86,17 @@ async def test_messages_are_stored_in_the_order_in_which_they_were_written(brows
         await expect_texts(page, "here is the graph", "what is wrong in it?")
 
 
+async def test_lines_end_alike_with_files_and_without(browser: Browser, stage: Stage):
+    """A form writes line ends its own way; what is stored is what was typed."""
+    async with chat_page(browser, stage.url) as page:
+        await send(page, "two\nlines")
+        await expect(unsent(page)).to_have_count(0)
+        await page.set_input_files("#files", [PICTURE])
+        await send(page, "two\nlines")
+        await expect(page.locator("#messages > li")).to_have_count(2)
+        assert stage.texts() == ["two\nlines", "two\nlines"]
+
+
 async def test_what_a_person_must_decide_holds_up_nothing(browser: Browser, stage: Stage):
     """After a message that was refused the next one is stored; the refused one can still be sent."""
     async with chat_page(browser, stage.url) as page:
