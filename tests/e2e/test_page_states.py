@@ -211,6 +211,7 @@ async def test_what_is_not_stored_says_so_and_survives_a_reload(browser: Browser
         await page.reload()
         await expect(stuck).to_have_count(1)
         await expect(stuck).to_contain_text("keep me")
+        await expect(stuck).to_contain_text("Not sent. The disk is full.")  # it was sent again, by itself
         await expect(box).to_have_value("a draft")
         stage.refusal = None
         await stuck.get_by_role("button", name="Try again").click()
