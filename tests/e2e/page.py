@@ -279,6 +279,10 @@ class Stage:
             given = {"id": f"w{seq}", "direction": "in", "state": "answered", "user": "you", "ts": 1e9 + seq, **fields}
             self._items[seq] = HistoryItem(seq=seq, chat=CHAT, text=text, **given)
 
+    def texts(self) -> list[str]:
+        """Return the texts of the history, as they are stored."""
+        return [item.text for item in self._items.values()]
+
     def _on_frame(self, frame: FromWorker) -> bool:
         match frame:
             case AskHistory():

@@ -81,7 +81,7 @@ async def test_files_go_to_claude_and_come_back(browser: Browser, home: Home, lo
 
 @every_look
 async def test_what_cannot_be_sent_stays_with_the_reason(browser: Browser, home: Home, look: Look):
-    """Too large and too many are told in words on the message itself, which can be tried again or discarded."""
+    """Too large and too many are told in words on the message itself, which goes back to the box or is discarded."""
     async with chat_page(browser, home.url, look) as page:
         stuck = page.get_by_role("list", name="Messages not stored yet").get_by_role("listitem")
         for files, reason in (
@@ -92,9 +92,45 @@ async def test_what_cannot_be_sent_stays_with_the_reason(browser: Browser, home:
             await page.set_input_files("#files", files)
             await page.get_by_role("button", name="Send").click()
             await expect(stuck).to_contain_text(reason)
-            await stuck.get_by_role("button", name="Try again").click()
-            await expect(stuck).to_contain_text(reason)
+            await expect(stuck.get_by_role("button")).to_have_text(["Back to the box", "Discard"])
             await stuck.get_by_role("button", name="Discard").click()
             await expect(stuck).to_have_count(0)
         await write(page, f"still works {look}")
         await expect(message(page, f"still works {look}")).to_be_visible()
+
+
+async def test_what_is_refused_goes_back_to_the_box(browser: Browser, home: Home):
+    """The text, before a draft that was begun meanwhile, the files and what it replies to: all can be changed there."""
+    async with chat_page(browser, home.url) as page:
+        box, chosen = page.get_by_label("Message", exact=True), page.locator("#chosen > li")
+        quoted = await write(page, "quoted by what is refused")
+        await quoted.focus()
+        await page.keyboard.press("r")
+        await page.set_input_files("#files", [payload("large.bin", bytes(1_100_000)), payload("small.txt", b"x")])
+        await box.fill("with two files")
+        await box.press("Enter")
+        await box.fill("begun meanwhile")
+        await page.get_by_role("button", name="Back to the box").click()
+        await expect(page.locator("#unsent > li")).to_have_count(0)
+        await expect(box).to_have_value("with two files\nbegun meanwhile")
+        await expect(box).to_be_focused()
+        await expect(page.locator("#about")).to_contain_text("quoted by what is refused")
+        await page.get_by_role("button", name="Remove large.bin").click()
+        await expect(chosen).to_have_count(1)
+        await box.fill("with one file")
+        await box.press("Enter")
+        await expect(message(page, "with one file").get_by_text("small.txt")).to_be_visible()
+
+
+async def test_a_file_that_is_gone_since_it_was_chosen_holds_up_nothing(browser: Browser, home: Home, tmp_path: Path):
+    """A browser sends nothing of it, as without a connection: it is told apart, and later messages go on."""
+    async with chat_page(browser, home.url) as page:
+        log = tmp_path / "rotated.log"
+        log.write_bytes(b"x")
+        await page.set_input_files("#files", log)
+        log.unlink()
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.locator("#unsent > li")).to_contain_text("A file of it was changed or removed")
+        await page.get_by_label("Message", exact=True).fill("sent after a file that is gone")
+        await page.get_by_role("button", name="Send").click()
+        await expect(message(page, "sent after a file that is gone")).to_be_visible()

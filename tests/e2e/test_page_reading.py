@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import socket
 
@@ -29,6 +31,17 @@ TABS = 8  # more than the connections that a browser grants one host
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
+}"""
+# What comes in the stream, changed on its way: the page cannot read it any more.
+SPOIL = """([from, to]) => {
+  const real = window.fetch;
+  window.fetch = async (path, options) => {
+    const answer = await real(path, options);
+    if (path !== "/api/events") return answer;
+    const spoil = new TransformStream({ transform: (text, out) => out.enqueue(text.replace(from, to)) });
+    return new Response(answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(spoil)
+      .pipeThrough(new TextEncoderStream()));
+  };
 }"""
 TOP_OF = "node => node.getBoundingClientRect().top"
 
@@ -89,6 +102,27 @@ async def test_what_is_new_is_counted_and_nothing_moves_under_the_reader(browser
         await expect(page.locator("#says")).to_contain_text("Claude: news 3")
         await page.evaluate(HIDE, False)
         await expect(page).to_have_title("channeld")
+
+
+async def test_line_separators_do_not_hide_a_message(browser: Browser, stage: Stage):
+    """Characters that end a line elsewhere, as they are copied from other programs, are text like any other."""
+    async with chat_page(browser, stage.url) as page:
+        stage.put("before\u2028between\u2029after", direction="out", user="Claude", state="sent")
+        await expect(page.locator("#messages .text")).to_have_text(re.compile("before\u2028between\u2029after"))
+
+
+@pytest.mark.parametrize(
+    ("part", "spoiled"), [('{"id"', '{"id'), ("event: message", "vent: message"), ("\ndata: {", " {")]
+)
+async def test_an_event_that_cannot_be_read_is_fetched(browser: Browser, stage: Stage, part: str, spoiled: str):
+    """Whatever is wrong with it, the message appears, and the stream goes on."""
+    async with window(browser) as context:
+        await context.add_init_script(f"({SPOIL})({json.dumps([part, spoiled])})")
+        page = await visit(context, stage.url)
+        for text in ("first", "second"):
+            stage.put(text)
+            await expect(message(page, text)).to_be_visible()
+        assert await texts(page) == ["first", "second"]
 
 
 async def test_many_tabs_show_the_same(browser: Browser, stage: Stage):

@@ -60,6 +60,41 @@ async def test_without_the_token_the_page_says_how_to_get_in(browser: Browser, s
         await expect(page.locator("#link")).to_have_text("connected")
 
 
+async def test_a_wrong_token_beside_the_right_one_gets_nothing(browser: Browser, stage: Stage):
+    """Not one message of the other tab, and after one refusal it asks no more."""
+    async with window(browser) as context:
+        good, wrong = await visit(context, stage.url), await context.new_page()
+        asked: list[str] = []
+        wrong.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+        await wrong.clock.install()
+        await wrong.goto(f"{stage.url}-not")
+        await expect(wrong.get_by_role("heading", name="is not right")).to_be_visible()
+        for text in ("secret one", "secret two"):
+            stage.put(text)
+            await expect(message(good, text)).to_be_visible()
+            await wrong.clock.run_for(10_000)
+        assert "secret" not in await wrong.content()
+        assert [url.rpartition("/")[2] for url in asked] == ["events"]
+
+
+async def test_a_token_that_is_not_right_any_more_clears_the_page(browser: Browser, stage: Stage):
+    """Nothing of the chat is left in a tab that was refused; what was typed there is sent with the right token."""
+    async with chat_page(browser, stage.url) as page:
+        stage.put("secret")
+        await expect(message(page, "secret")).to_be_visible()
+        await page.route("**/api/**", lambda route: route.fulfill(status=401, json={"error": "no", "hint": ""}))
+        box = page.get_by_label("Message", exact=True)
+        await message(page, "secret").focus()
+        await page.keyboard.press("r")
+        await box.fill("typed with the old token")
+        await box.press("Enter")
+        await expect(page.get_by_role("heading", name="is not right")).to_be_visible()
+        assert "secret" not in await page.content()
+        await page.unroute("**/api/**")
+        await page.goto(stage.url)
+        await expect(message(page, "typed with the old token")).to_be_visible()
+
+
 @every_look
 async def test_an_empty_chat_and_a_deaf_one_say_what_to_do(browser: Browser, stage: Stage, look: Look):
     """The first step, the banner with a command to copy, what can be dismissed and what cannot, and who is working."""
@@ -176,6 +211,7 @@ async def test_what_is_not_stored_says_so_and_survives_a_reload(browser: Browser
         await page.reload()
         await expect(stuck).to_have_count(1)
         await expect(stuck).to_contain_text("keep me")
+        await expect(stuck).to_contain_text("Not sent. The disk is full.")  # it was sent again, by itself
         await expect(box).to_have_value("a draft")
         stage.refusal = None
         await stuck.get_by_role("button", name="Try again").click()

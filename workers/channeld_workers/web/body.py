@@ -140,6 +140,7 @@ def _upload(form: FormData) -> Upload:
     wanted = [file for file in files if isinstance(file, UploadFile)]
     if not wanted or len(wanted) != len(files):
         raise HTTPException(400, "At least one part named file is needed, with a filename.")
+    text = text.replace("\r\n", "\n")  # how a form writes the end of a line, whatever was typed
     _check(text, reply_to)
     return Upload(text, reply_to, wanted)
 

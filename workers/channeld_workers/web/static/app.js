@@ -1,11 +1,11 @@
 // The page of the web chat: puts its parts together.
 
-import { takeToken } from "/api.js";
+import { takeToken, wasRefused } from "/api.js";
 import { showLink, showPresence } from "/banner.js";
-import { edit, reply } from "/composer.js";
+import { edit, reply, takeBack, takeUpDraft } from "/composer.js";
 import { $, complain, copyButton } from "/dom.js";
 import { openMenu, react } from "/menu.js";
-import { restore, retry, settle } from "/outbox.js";
+import { restore, settle, work } from "/outbox.js";
 import { refetchPrompts, showPrompt } from "/prompts.js";
 import { shareEvents } from "/tabs.js";
 import { goTo, hear, of, refetch } from "/timeline.js";
@@ -36,8 +36,8 @@ for (const dialog of document.querySelectorAll("dialog")) {
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
 }
 
-function lock(hadToken) {
-  if (hadToken) $("locked-title").textContent = "The token of this page is not right";
+function lock() {
+  if (wasRefused()) $("locked-title").textContent = "The token of this page is not right";
   document.body.classList.add("locked");
   $("locked-command").after(copyButton($("locked-command")));
   for (const id of ["chat", "composer", "banner", "link", "help", "jump"]) $(id).hidden = true;
@@ -51,7 +51,7 @@ const events = {
     await refetchPrompts();
     $("chat").classList.add("ready");
     showLink("connected");
-    retry();
+    work();
   },
   closed() {
     showLink("away");
@@ -67,8 +67,8 @@ const events = {
 };
 
 if (takeToken()) {
-  addEventListener("locked", () => lock(true), { once: true });
   if (matchMedia("(hover: hover)").matches) $("text").focus(); // on a phone it would call the keyboard
-  restore();
+  takeUpDraft();
+  restore(takeBack);
   shareEvents(events);
-} else lock(false);
+} else lock();

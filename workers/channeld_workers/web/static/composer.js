@@ -1,13 +1,14 @@
 // Where messages are written: new ones, replies to one, and edits of one.
 
 import { at, tell } from "/api.js";
-import { $, announce } from "/dom.js";
 import { choose, chosenFiles } from "/chosen.js";
+import { $, announce, complain } from "/dom.js";
+import { keep, recall } from "/memory.js";
 import { post } from "/outbox.js";
 import { authorOf, plainText } from "/prose.js";
-import { lastOwn } from "/timeline.js";
+import { find, lastOwn } from "/timeline.js";
 
-const DRAFT = "channeld.draft";
+const DRAFT = "channeld.draft", MOST = 100000; // characters of one message
 let about = null; // {act: "reply" | "edit", data}: the message that is replied to or edited
 let aside = ""; // the draft that an edit has put aside
 
@@ -22,6 +23,7 @@ function begin(act, data) {
   }
   about = { act, data };
   show();
+  keepDraft();
   $("text").focus();
 }
 
@@ -29,6 +31,17 @@ function finish() {
   if (about?.act === "edit") write(aside);
   about = null;
   show();
+  keepDraft();
+}
+
+/** Put a message that was not sent back, before whatever is being written. */
+export function takeBack({ text, files, reply_to }) {
+  if (about?.act === "edit") finish();
+  write([text, $("text").value].filter(Boolean).join("\n"));
+  choose([...files, ...chosenFiles()]);
+  if (find(reply_to)) return reply(find(reply_to));
+  keepDraft();
+  $("text").focus();
 }
 
 function show(problem = "") {
@@ -53,8 +66,23 @@ function grow() {
 }
 
 function keepDraft() { // a reload must not lose it
-  if (about?.act === "edit") return;
-  sessionStorage.setItem(DRAFT, $("text").value);
+  keep(DRAFT, { text: $("text").value, about, aside });
+}
+
+/** Go on with what was being written before the page was reloaded. */
+export function takeUpDraft() {
+  const draft = recall(DRAFT) ?? { text: "" };
+  ({ about = null, aside = "" } = draft);
+  write(draft.text);
+  show();
+}
+
+/** Return what is wrong with a text that no server would take, else nothing. */
+function tooLong(text) {
+  const length = text.length > MOST ? [...text].length : 0; // as the server counts: an emoji is one
+  if (length <= MOST) return "";
+  const [has, most] = [length, MOST].map((number) => number.toLocaleString("en"));
+  return `This has ${has} characters, and a message may have ${most}. Shorten it, or add it as a file.`;
 }
 
 async function submit(event) {
@@ -62,23 +90,29 @@ async function submit(event) {
   const text = $("text").value;
   if (about?.act === "edit") return text.trim() && saveEdit(about.data, text);
   if (!text.trim() && !chosenFiles().length) return;
+  complain(tooLong(text));
+  if (tooLong(text)) return;
   post(text, chosenFiles(), about?.data.id);
   write("");
   choose([]);
   finish();
-  keepDraft();
 }
 
 async function saveEdit(data, text) {
   if (text === data.text) return finish();
+  if (tooLong(text)) return refuse(tooLong(text));
   try {
     await tell("PATCH", at(data.id), { text });
     announce("Edited");
     if (about?.data === data) finish();
   } catch (problem) {
-    show(`Not changed: ${problem.message}`);
-    announce($("about-text").textContent);
+    refuse(problem.message);
   }
+}
+
+function refuse(why) {
+  show(`Not changed: ${why}`);
+  announce($("about-text").textContent);
 }
 
 $("composer").addEventListener("submit", submit);
@@ -99,4 +133,3 @@ $("about-cancel").addEventListener("click", () => {
   finish();
   $("text").focus();
 });
-write(sessionStorage.getItem(DRAFT) ?? "");

@@ -6,7 +6,8 @@ const SILENT_MS = 45000, STEADY_MS = 10000, LONGEST_WAIT_MS = 5000;
 
 /**
  * Hand on events until the token is refused: `hear(name, data)` for each, `open` when the stream is open, `alive` for
- * every sign of life, `closed` when it ended. `open` is awaited: what happens meanwhile waits in the stream.
+ * every sign of life, `closed` when it ended. `open` is awaited: what happens meanwhile waits in the stream; it comes
+ * again where something was not understood.
  */
 export async function follow(hear) {
   for (let tries = 0; ;) {
@@ -35,13 +36,24 @@ async function listen(hear) {
       const events = (rest + value).split("\n\n");
       rest = events.pop();
       for (const event of events) {
-        const found = /^event: (\w+)\ndata: (.*)$/.exec(event);
-        if (found) await hear(found[1], JSON.parse(found[2]));
+        if (event.startsWith(":")) continue; // only a sign of life
+        await hear(...(read(event) ?? ["open"])); // what cannot be read is fetched, as after an absence
       }
     }
   } finally {
     clearTimeout(alarm);
     abort.abort();
+  }
+}
+
+/** Return the name and the data of an event, undefined where it is not as expected. */
+function read(event) {
+  const [name, data] = event.split("\n"); // JSON has no line feed in it, whatever other line ends a text has
+  if (!name.startsWith("event: ") || !data?.startsWith("data: ")) return undefined;
+  try {
+    return [name.slice(7), JSON.parse(data.slice(6))];
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,12 +1,14 @@
 // One tab reads the event stream and tells the others: a browser grants a host six connections over all of its tabs.
 
+import { nameOfToken } from "/api.js";
 import { follow } from "/events.js";
 
-const NAME = "channeld.events", SILENT_MS = 60000, AGAIN_MS = 1000;
-const others = new BroadcastChannel(NAME), me = crypto.randomUUID();
+const SILENT_MS = 60000, AGAIN_MS = 1000;
 
 /** Call `on.open`, `on.closed` and `on.<event>` as things happen, whichever tab it is that reads the stream. */
-export function shareEvents(on) {
+export async function shareEvents(on) {
+  const group = `channeld.events.${await nameOfToken()}`; // a tab hears only what it could ask for
+  const others = new BroadcastChannel(group), me = crypto.randomUUID();
   const last = new Map(); // name → data, for a tab that comes later
   let leading = false, connected = false, opened = false, queue = Promise.resolve(), alarm;
 
@@ -40,7 +42,7 @@ export function shareEvents(on) {
     queue = queue.then(() => (name === "open" ? open() : on[name]?.(data))); // in order, though opening takes time
   };
   others.postMessage({ name: "hello", from: me });
-  navigator.locks.request(NAME, async () => {
+  navigator.locks.request(group, async () => {
     clearTimeout(alarm);
     if (!leading) await lead();
   });
