@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any, NoReturn
@@ -38,10 +39,20 @@ class _Outermost(click.Group):
         except ChanneldError as error:
             fail(str(error), error.hint)
         except OSError as error:  # such as a full disk behind the output
+            _forget_output()
+            if error.errno == errno.EPIPE:  # whoever read it has seen enough
+                sys.exit(EXIT_FAILED)
             fail(f"{error}.")
         except click.Abort:
             sys.exit(EXIT_FAILED)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _forget_output() -> None:
+    """Lead what is still to be written nowhere: Python tries again as it ends, and has a status of its own for that."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _fill_closed_streams() -> None:

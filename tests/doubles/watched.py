@@ -17,6 +17,11 @@ from tests.doubles.daemon import Daemon
 TIMEOUT_S = 30.0
 
 
+def _hear_interrupts() -> None:
+    """Undo what a shell does to programs in the background: Ctrl-C is ignored there, and by all that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Watched:
     """``channeld …`` on a pseudo-terminal."""
 
@@ -33,7 +38,7 @@ class Watched:
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "channeld.cli.entry", *self._arguments, env=self._environment,
-            stdin=child, stdout=child, stderr=child, start_new_session=True,
+            stdin=child, stdout=child, stderr=child, start_new_session=True, preexec_fn=_hear_interrupts,
         )  # fmt: skip
         os.close(child)
         os.set_blocking(self._screen, False)
