@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.page import (
+    LOOKS,
     Look,
     Stage,
     chat_page,
@@ -125,9 +127,10 @@ async def test_an_event_that_cannot_be_read_is_fetched(browser: Browser, stage: 
         assert await texts(page) == ["first", "second"]
 
 
-async def test_many_tabs_show_the_same(browser: Browser, stage: Stage):
+@every_look
+async def test_many_tabs_show_the_same(browser: Browser, stage: Stage, look: Look):
     """More tabs than a browser has connections: all hear everything, all can write, whichever is closed."""
-    async with window(browser) as context:
+    async with window(browser, look) as context:
         tabs = [await visit(context, stage.url) for _ in range(TABS)]
         for number in (0, TABS - 1):
             await write(tabs[number], f"from tab {number}")
@@ -138,6 +141,7 @@ async def test_many_tabs_show_the_same(browser: Browser, stage: Stage):
         for tab in tabs:
             await expect(message(tab, "after that")).to_be_visible()
             assert await texts(tab) == ["from tab 0", f"from tab {TABS - 1}", "after that"]
+        await inspect(tabs[-1])
 
 
 def free_port() -> int:
@@ -149,10 +153,11 @@ def free_port() -> int:
 
 
 async def test_crashes_neither_lose_nor_double_anything_on_the_page(browser: Browser):
-    """With the worker and then the daemon killed under two windows, all is there once, in order, in both."""
+    """With the worker and then the daemon killed under a window of every look, all is there once, in order, in each."""
     config = f"[workers.web]\nport = {free_port()}\n"
-    async with living(config) as home, window(browser) as context, window(browser) as elsewhere:
-        tabs = [await visit(context, home.url), await visit(context, home.url), await visit(elsewhere, home.url)]
+    async with living(config) as home, contextlib.AsyncExitStack() as windows:
+        contexts = [await windows.enter_async_context(window(browser, look)) for look in LOOKS]
+        tabs = [await visit(context, home.url) for context in (*contexts, contexts[0])]
         first = tabs[0]
         await write(first, "one")
         await home.claude.hears("one")
@@ -169,7 +174,7 @@ async def test_crashes_neither_lose_nor_double_anything_on_the_page(browser: Bro
         await home.daemon.kill()
         for tab in tabs:
             await expect(tab.locator("#banner code")).to_have_text("channeld status")
-        await inspect(first)
+            await inspect(tab)
         await box.fill("three")
         await box.press("Enter")
         stuck = first.locator("#unsent > li")
@@ -183,5 +188,5 @@ async def test_crashes_neither_lose_nor_double_anything_on_the_page(browser: Bro
             await expect(message(tab, "answer three")).to_be_visible()
             await expect(tab.locator("#unsent > li")).to_have_count(0)
         shown = await asyncio.gather(*(texts(tab) for tab in tabs))
-        assert shown[0] == shown[1] == shown[2]
+        assert all(each == shown[0] for each in shown)
         assert sorted(shown[0]) == sorted(["one", "two", "three", "answer one", "answer two", "answer three"])
