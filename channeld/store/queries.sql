@@ -209,12 +209,13 @@ SELECT worker, changed_at, attempts,
   FROM part WHERE seq = :seq;
 
 -- name: reactions
--- Claude's are parts, without a sender; those of senders are events.
-SELECT seq, message_id, text, NULL AS detail FROM part
+-- Claude's are parts, without a sender; those of senders are events. Left to itself SQLite would read the whole chat for
+-- the sake of the order.
+SELECT seq, message_id, text, NULL AS detail FROM part INDEXED BY part_about
  WHERE chat = :chat AND kind <> 'message' AND kind = 'react' AND state = 'sent'
    AND message_id IN (SELECT value FROM json_each(:ids))
 UNION ALL
-SELECT seq, message_id, text, detail FROM event
+SELECT seq, message_id, text, detail FROM event INDEXED BY event_about
  WHERE chat = :chat AND kind <> 'message' AND kind = 'reaction' AND message_id IN (SELECT value FROM json_each(:ids))
  ORDER BY seq;
 
@@ -222,9 +223,8 @@ SELECT seq, message_id, text, detail FROM event
 INSERT INTO search (rowid, text) SELECT seq, text FROM timeline WHERE seq > :upto;
 
 -- name: find_text
-SELECT timeline.* FROM search JOIN timeline ON timeline.seq = search.rowid
- WHERE search MATCH :query AND (:chat IS NULL OR timeline.chat = :chat)
- ORDER BY timeline.seq DESC LIMIT :limit;
+-- Numbers only, as above: joined with the view, SQLite would write all of it into a table first.
+SELECT rowid AS seq FROM search WHERE search MATCH :query ORDER BY rowid DESC;
 
 -- name: find_anywhere
 -- Without the index: words in the midst of others, and signs that are no words to it. instr knows no wildcards.

@@ -124,19 +124,31 @@ class Timeline:
             raise Refused("The search has no word in it.", hint="Give one or more words.", code="bad_query")
         quoted = [word.replace('"', '""') for word in words]
         expression = " ".join(f'"{word}"' for word in quoted)  # quoted: nothing in it is an operator
-        common = {"chat": chat, "limit": max(1, min(limit, MOST_ITEMS))}
-        anywhere = {"words": msgspec.json.encode(words).decode(), **common}
+        limit = max(1, min(limit, MOST_ITEMS))
+        anywhere = {"words": msgspec.json.encode(words).decode(), "chat": chat, "limit": limit}
         indexed = not any(_beyond_the_index(character) for word in words for character in word)
 
         def work(connection: sqlite3.Connection) -> list[HistoryItem]:
             rows = []
             if indexed:
                 _index(connection)
-                rows = connection.execute(QUERIES["find_text"], {"query": expression, **common}).fetchall()
+                rows = _matches(connection, expression, chat, limit)
             rows = rows or connection.execute(QUERIES["find_anywhere"], anywhere).fetchall()
             return [item for row in rows for item in _items(connection, row["chat"], [row])]
 
         return await self._db.submit(work)
+
+
+def _matches(connection: sqlite3.Connection, expression: str, chat: str | None, limit: int) -> list[sqlite3.Row]:
+    """Return what the index finds, newest first."""
+    rows: list[sqlite3.Row] = []
+    for found in connection.execute(QUERIES["find_text"], {"query": expression}):
+        row = connection.execute(QUERIES["history_item"], {"seq": found["seq"]}).fetchone()
+        if row is not None and (chat is None or row["chat"] == chat):
+            rows.append(row)
+        if len(rows) == limit:
+            break
+    return rows
 
 
 def _beyond_the_index(character: str) -> bool:
