@@ -73,9 +73,13 @@ class Script:
 
 
 def new_events(messages: list[dict[str, Any]]) -> Iterator[tuple[dict[str, str], str]]:
-    """Yield attributes and text of the channel events in what the user said, oldest first."""
+    """Yield attributes and text of the channel events in a conversation, oldest first.
+
+    One that starts a turn is the user's. One that comes within a turn is handed over as a system message: which of the
+    two it is depends on how fast the turn before it was.
+    """
     for message in messages:
-        if message.get("role") != "user":
+        if message.get("role") not in {"user", "system"}:
             continue
         content = message.get("content", "")
         parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
