@@ -32,6 +32,9 @@ class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
     reply_to_user: str | None = None
     reply_to_text: str | None = None
     forwarded_from: str | None = None
+    group: bool = False  # others can read and write in that chat too
+    mentioned: bool = False  # in a group: the account was addressed
+    bot: bool = False  # the sender is a bot
     attachments: list[Attachment] = []
 
 
@@ -46,6 +49,7 @@ class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
     receipts: bool = False  # wants ``Receipt`` for every state change of its chats' messages
     presence: bool = False  # wants ``Presence`` and ``Typing``
     prompts: bool = False  # can show a ``Prompt`` and send the answer back
+    notices: bool = False  # can show a ``Notice``
 
 
 class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -90,6 +94,7 @@ class StoredEvent(msgspec.Struct, kw_only=True):
     state: str
     pushes: int
     accepted_at: float
+    role: str  # what the sender may do, see core/access.py
 
 
 class StoredPart(msgspec.Struct, kw_only=True):

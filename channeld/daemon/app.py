@@ -17,6 +17,7 @@ from channeld.core.errors import ChanneldError
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.health import Health
+from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
 from channeld.daemon.outgoing import Outgoing
 from channeld.daemon.router import Router
@@ -90,7 +91,7 @@ class App:
         workers = [worker for worker in config.worker_list() if worker.enabled]
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
-        toolbox = Toolbox(self._router, outgoing, self._mailbox, self._outbox, self._timeline)
+        toolbox = Toolbox(self._router, outgoing, Hooks(), self._mailbox, self._outbox, self._timeline)
         self._sessions = Sessions(self._router, toolbox, workers)
         self._supervisors = {
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers

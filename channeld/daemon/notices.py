@@ -8,7 +8,7 @@ import structlog
 
 from channeld.core.delivery import PartState
 from channeld.core.errors import StoreUnavailable
-from channeld.core.ids import is_chat_of
+from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import HistoryItem, StoredEvent, StoredPart
 from channeld.daemon.link import WorkerLink
 from channeld.ipc import messages as m
@@ -50,6 +50,12 @@ class Notices:
                 link.send(presence)
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(begun) if is_chat_of(link.name, c)))
             link.send(*(m.Typing(chat=c, working=False) for c in sorted(ended) if is_chat_of(link.name, c)))
+
+    def say(self, chat: str, text: str, reply_to: str | None = None) -> None:
+        """Tell a chat something in channeld's own name, where its worker can show it."""
+        link = self._links.get(worker_of(chat))
+        if link is not None and link.capabilities.notices:
+            link.send(m.Notice(chat=chat, text=text, reply_to=reply_to))
 
     async def events_changed(self, events: Iterable[StoredEvent]) -> None:
         """Tell of received events that are new or have another state."""

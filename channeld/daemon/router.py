@@ -23,7 +23,7 @@ from channeld.daemon.outbound import Outbound
 from channeld.daemon.session import Session
 from channeld.faultpoint import reach
 from channeld.ipc import messages as m
-from channeld.store.mailbox import Mailbox
+from channeld.store.mailbox import Acceptance, Mailbox
 from channeld.store.outbox import Outbox
 from channeld.store.timeline import Timeline
 
@@ -190,12 +190,10 @@ class Router:
         if session is not None and claimed:
             session.push(claimed)
         reach("router.accepted")
-        link.send(
-            *(
-                m.Accepted(ref=offer.ref, duplicate=result.event is None)
-                for offer, result in zip(fine, results, strict=True)
-            )
-        )
+        for offer, result in zip(fine, results, strict=True):
+            link.send(_answer(offer.ref, result))
+            if result.ruling.notice:
+                self.notices.say(offer.event.chat, result.ruling.notice, offer.event.message_id)
         fresh = [result.event for result in results if result.event is not None]
         if len(claimed) < max(room, len(fresh)):
             self.wake()  # something waits, or the places that were kept for these are free again
@@ -302,3 +300,10 @@ class Router:
                 await self.accept_own(event, part.worker)
             except StoreUnavailable as trouble:  # the history shows the part's state; whoever called us must go on
                 log.error("late_failure_not_told", worker=part.worker, part=part.seq, reason=str(trouble))
+
+
+def _answer(ref: int, result: Acceptance) -> m.Accepted | m.Refused:
+    """Return what a worker is told of its offer; one that was not admitted is done with, and nobody is told why."""
+    if result.ruling.admitted:
+        return m.Accepted(ref=ref, duplicate=result.event is None)
+    return m.Refused(ref=ref, code="not_admitted", text="The sender is not on the access list.")

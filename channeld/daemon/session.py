@@ -36,6 +36,7 @@ from channeld.core.listening import Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.routing import Candidate
 from channeld.core.symptoms import Seat
+from channeld.core.turns import Turns
 from channeld.daemon.mcp_stream import McpStream
 from channeld.daemon.procwatch import start_time
 from channeld.daemon.tool_list import INSTRUCTIONS, TOOLS, ToolResult
@@ -99,6 +100,7 @@ class Session:
         """Places of the window promised to events that are being claimed."""
         self.attached_at = time.time()
         self.activity = Activity()
+        self.turns = Turns()
         self.client = ""
         self._connection: Connection | None = None
         self._takes_events = False

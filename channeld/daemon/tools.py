@@ -13,6 +13,7 @@ from channeld.core.event import iso
 from channeld.core.ids import worker_of
 from channeld.core.model import HistoryItem, NewPart, StoredPart
 from channeld.core.text import clean_name, defuse
+from channeld.daemon.hooks import NOTHING, Hooks
 from channeld.daemon.outgoing import Letter, Outgoing
 from channeld.daemon.router import Router
 from channeld.daemon.session import Session
@@ -42,18 +43,25 @@ class Toolbox:
     """Carries out tool calls. No exception leaves ``call``: a mistake is a result that says how to mend it."""
 
     def __init__(
-        self, router: Router, outgoing: Outgoing, mailbox: Mailbox, outbox: Outbox, timeline: Timeline
+        self,
+        router: Router,
+        outgoing: Outgoing,
+        hooks: Hooks,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        timeline: Timeline,
     ) -> None:
         """Wire the tools.
 
         Args:
             router: knows who may act where.
             outgoing: takes what is to be sent.
+            hooks: takes what the plugin's hooks report.
             mailbox: received messages.
             outbox: accepted calls.
             timeline: history and search.
         """
-        self._router, self._outgoing = router, outgoing
+        self._router, self._outgoing, self._hooks = router, outgoing, hooks
         self._mailbox, self._outbox, self._timeline = mailbox, outbox, timeline
 
     async def call(self, session: Session, name: str, arguments: dict[str, Any], tool_use_id: str | None) -> ToolResult:
@@ -66,7 +74,8 @@ class Toolbox:
             tool_use_id: the client's id of the call; the same call sent again has the same effect once.
         """
         if name == SESSION_EVENT:
-            return ToolResult("{}")  # a hook's report: nothing may come back into Claude's context
+            # What the model itself calls carries an id: the tool is the hooks' alone.
+            return ToolResult(await self._hooks.report(session, arguments) if tool_use_id is None else NOTHING)
         self._router.heard_of(session)
         try:
             if name not in ARGUMENTS:

@@ -215,12 +215,23 @@ class Prompt(Message):
 
     id: str
     chat: str
-    kind: str  # permission | question | plan | pairing
+    kind: str  # permission | question | plan | pairing | waiting | stale | unattended
     title: str
     body: str
     options: list[str]
     state: str  # open | answered | elsewhere | expired
     answer: str = ""
+    multiple: bool = False  # several options may be chosen: the answer is a JSON list of them
+    free: bool = False  # an answer in words is taken too
+    file: str | None = None  # absolute path, in the spool: what ``body`` shows only a part of, as text
+
+
+class Notice(Message):
+    """Channeld's own words to a chat. A courtesy: it may be lost, and is no message of Claude's."""
+
+    chat: str
+    text: str  # commands in `backticks`
+    reply_to: str | None = None
 
 
 class History(Message):
@@ -235,7 +246,7 @@ class Drain(Message):
     """Take nothing new, finish what is in flight, say ``Drained`` and end."""
 
 
-ToWorker = Welcome | Accepted | Refused | Send | Receipt | Presence | Typing | Prompt | History | Drain | Fault
+ToWorker = Welcome | Accepted | Refused | Send | Receipt | Presence | Typing | Prompt | Notice | History | Drain | Fault
 
 encoder: Final = msgspec.json.Encoder()
 from_worker: Final[msgspec.json.Decoder[FromWorker]] = msgspec.json.Decoder(FromWorker)

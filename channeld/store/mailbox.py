@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 from typing import NamedTuple
 
 import msgspec
 
+from channeld.core.access import Role, Ruling
 from channeld.core.delivery import EventState, split_on_reconnect
 from channeld.core.model import Inbound, Lease, StoredEvent
 from channeld.store import timeline
@@ -23,8 +25,18 @@ _decode = msgspec.json.Decoder(Inbound).decode
 class Acceptance(NamedTuple):
     """What became of one offer."""
 
-    event: StoredEvent | None  # None: it was in the mailbox already
+    event: StoredEvent | None  # None: it was not admitted, or was in the mailbox already
     claimed: bool  # it was claimed in the same transaction and is to be pushed now
+    ruling: Ruling
+
+
+Gate = Callable[[sqlite3.Connection, str, Inbound, float], Ruling]
+"""Rules on ``(connection, worker, event, now)`` inside the transaction that accepts the event."""
+
+
+def _own(connection: sqlite3.Connection, worker: str, inbound: Inbound, now: float) -> Ruling:
+    """Admit what channeld itself has to say."""
+    return Ruling(admitted=True, role=Role.APPROVER)
 
 
 class Reattached(NamedTuple):
@@ -43,7 +55,7 @@ class Mailbox:
         self._sequence = sequence
 
     async def accept(
-        self, worker: str, offers: Many[Inbound], lease: Lease | None, room: int, now: float
+        self, worker: str, offers: Many[Inbound], lease: Lease | None, room: int, now: float, gate: Gate = _own
     ) -> list[Acceptance]:
         """Put events on disk, each at most once for ever.
 
@@ -53,6 +65,7 @@ class Mailbox:
             lease: session that is free, to claim them for in the same transaction.
             room: how many it can take.
             now: unix time, seconds.
+            gate: says who may speak.
 
         Raises:
             StoreUnavailable: nothing of this was accepted.
@@ -61,7 +74,11 @@ class Mailbox:
         def work(connection: sqlite3.Connection) -> list[Acceptance]:
             left, results = room, []
             for inbound in offers:
-                acceptance = self._accept(connection, worker, inbound, lease if left > 0 else None, now)
+                ruling = gate(connection, worker, inbound, now)
+                if not ruling.admitted:
+                    results.append(Acceptance(None, claimed=False, ruling=ruling))
+                    continue
+                acceptance = self._accept(connection, worker, inbound, ruling, lease if left > 0 else None, now)
                 left -= acceptance.claimed
                 results.append(acceptance)
             return results
@@ -69,7 +86,13 @@ class Mailbox:
         return await self._db.submit(work, durable=True)
 
     def _accept(
-        self, connection: sqlite3.Connection, worker: str, inbound: Inbound, lease: Lease | None, now: float
+        self,
+        connection: sqlite3.Connection,
+        worker: str,
+        inbound: Inbound,
+        ruling: Ruling,
+        lease: Lease | None,
+        now: float,
     ) -> Acceptance:
         claimed = (
             lease is not None
@@ -87,6 +110,7 @@ class Mailbox:
             state=EventState.PUSHED if claimed else EventState.QUEUED,
             pushes=int(claimed),
             accepted_at=now,
+            role=ruling.role,
         )
         cursor = connection.execute(
             QUERIES["accept_event"],
@@ -104,15 +128,16 @@ class Mailbox:
                 "not_before": None,
                 "state": event.state,
                 "pushes": event.pushes,
+                "role": event.role,
                 "instance": lease.instance if claimed and lease else None,
                 "epoch": lease.epoch if claimed and lease else None,
             },
         )
         if cursor.rowcount == 0:
-            return Acceptance(None, claimed=False)
+            return Acceptance(None, claimed=False, ruling=ruling)
         if inbound.kind == "edited":
             timeline.apply_sender_edit(connection, inbound, now)
-        return Acceptance(event, claimed)
+        return Acceptance(event, claimed, ruling)
 
     async def attach(
         self, instance: str, name: str, pid: int, pid_start: int, written: frozenset[str], now: float
@@ -237,6 +262,7 @@ def _events(rows: sqlite3.Cursor) -> list[StoredEvent]:
                 state=row["state"],
                 pushes=row["pushes"],
                 accepted_at=row["accepted_at"],
+                role=row["role"],
             )
         )
     events.sort(key=lambda event: event.seq)  # RETURNING promises no order

@@ -3,9 +3,9 @@
 
 -- name: accept_event
 INSERT INTO event (seq, delivery_id, worker, event_key, chat, kind, message_id, text, detail, accepted_at, changed_at,
-                   not_before, state, pushes, instance, epoch)
+                   not_before, state, pushes, instance, epoch, role)
 VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :text, :detail, :now, :now,
-        :not_before, :state, :pushes, :instance, :epoch)
+        :not_before, :state, :pushes, :instance, :epoch, :role)
 ON CONFLICT (worker, event_key) DO NOTHING;
 
 -- name: may_claim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -144,7 +145,7 @@ async def test_every_state_has_a_tick_in_words(browser: Browser, stage: Stage, l
             assert await too_small(page) == []
 
 
-def prompt(prompt_id: str, kind: str, options: list[str], **more: str) -> Prompt:
+def prompt(prompt_id: str, kind: str, options: list[str], **more: Any) -> Prompt:
     """Return a prompt that is open unless told otherwise."""
     given = {"title": f"{prompt_id} asks", "body": "git push\n  --force", "state": "open", **more}
     return Prompt(id=prompt_id, chat=CHAT, kind=kind, options=options, **given)

@@ -76,7 +76,7 @@ async def test_the_database_refuses_an_illegal_step_of_anybody(stores, tmp_path)
         other.rollback()
         with pytest.raises(sqlite3.IntegrityError, match="illegal"):
             other.execute("INSERT INTO event SELECT 99, 'x', worker, 'y', chat, kind, message_id, text, detail, 1, 1,"
-                          " NULL, 'seen', 0, NULL, NULL, NULL FROM event")  # fmt: skip
+                          " NULL, 'seen', 0, NULL, NULL, NULL, 'chatter' FROM event")  # fmt: skip
 
 
 async def test_an_event_enters_once(stores):

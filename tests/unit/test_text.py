@@ -20,7 +20,7 @@ def event(**changes):
     }  # fmt: skip
     return StoredEvent(
         seq=1, delivery_id="d1", worker="web", inbound=Inbound(**{**facts, **changes}), state="pushed", pushes=1,
-        accepted_at=0.0,
+        accepted_at=0.0, role="chatter",
     )  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""Takes what the plugin's hooks report, and answers those that Claude Code waits for."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+
+from channeld.core.hooks import Report
+from channeld.daemon.session import Session
+
+log = structlog.get_logger()
+_encode: Final = msgspec.json.Encoder().encode
+NOTHING: Final = "{}"
+"""Anything else would show in the terminal, enter Claude's context, or decide for the user."""
+
+
+class Asker(Protocol):
+    """Who puts Claude Code's questions to people."""
+
+    async def permission_hook(self, session: Session, report: Report) -> dict[str, Any]:
+        """Return a decision on a tool call that needs one, or nothing to let the dialog appear."""
+
+    async def question_hook(self, session: Session, report: Report) -> dict[str, Any]:
+        """Return the answer to a question or a plan, once there is one, or nothing to let the dialog appear."""
+
+    def tool_ended(self, session: Session, report: Report) -> None:
+        """Hear that a tool call has ended: whatever was asked about it was answered."""
+
+    def turn_ended(self, session: Session, prompt_id: str) -> None:
+        """Hear that a turn has ended, and with it what it asked."""
+
+
+class Hooks:
+    """Everything that hooks report comes through here."""
+
+    def __init__(self, asker: Asker | None = None) -> None:
+        self._asker = asker
+
+    async def report(self, session: Session, arguments: dict[str, Any]) -> str:
+        """Take one report and return the hook's output; nothing is raised."""
+        try:
+            report = msgspec.convert(arguments, Report, strict=True)
+        except msgspec.ValidationError as error:
+            log.warning("bad_report", session=session.name, error=str(error)[:200])
+            return NOTHING
+        return _encode(await self._take(session, report)).decode()
+
+    async def _take(self, session: Session, report: Report) -> dict[str, Any]:
+        if report.permission_mode:
+            session.turns.permission_mode = report.permission_mode
+        if self._asker is None:
+            return {}
+        match report.event:
+            case "PermissionRequest":
+                return await self._asker.permission_hook(session, report)
+            case "PreToolUse" if report.hold:
+                return await self._asker.question_hook(session, report)
+            case "PostToolUse" | "PostToolUseFailure":
+                self._asker.tool_ended(session, report)
+            case "Stop" | "StopFailure":
+                self._asker.turn_ended(session, report.prompt_id)
+        return {}

@@ -1,0 +1,1 @@
+-- The mailbox, version 3: who may speak.

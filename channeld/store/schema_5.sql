@@ -1,0 +1,1 @@
+-- The mailbox, version 5: what Claude Code asks.
