@@ -14,11 +14,13 @@ import structlog
 from channeld import __version__
 from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
+from channeld.daemon.access import Access
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.health import Health
 from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
+from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
 from channeld.daemon.router import Router
 from channeld.daemon.sessions import Sessions
@@ -27,6 +29,7 @@ from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Limits, Supervisor
 from channeld.daemon.tools import Toolbox
 from channeld.paths import Paths, make_all, make_private, unusable
+from channeld.store.access import AccessList
 from channeld.store.db import Database
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
@@ -87,8 +90,12 @@ class App:
             own=[str(folder.resolve()) for folder in (paths.config, paths.state, paths.run)],
             inbox=str(paths.inbox.resolve()),
         )
-        self._router = Router(self._mailbox, self._outbox, self._timeline, self._health, config.sessions.default)
         workers = [worker for worker in config.worker_list() if worker.enabled]
+        notices = Notices(self._timeline)
+        access = Access(AccessList(self._database), workers, notices)
+        self._router = Router(
+            self._mailbox, self._outbox, self._timeline, self._health, config.sessions.default, notices, access
+        )
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
         toolbox = Toolbox(self._router, outgoing, Hooks(), self._mailbox, self._outbox, self._timeline)

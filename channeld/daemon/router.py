@@ -16,6 +16,7 @@ from channeld.core.ids import is_chat_of
 from channeld.core.model import Inbound, Lease, StoredPart
 from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
+from channeld.daemon.access import Access
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.notices import Notices
@@ -36,14 +37,21 @@ class Router:
     """The inbound flow between workers, mailbox and sessions."""
 
     def __init__(
-        self, mailbox: Mailbox, outbox: Outbox, timeline: Timeline, health: Health, default_session: str | None
+        self,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        timeline: Timeline,
+        health: Health,
+        default_session: str | None,
+        notices: Notices,
+        access: Access,
     ) -> None:
         self._mailbox, self._timeline, self._health = mailbox, timeline, health
         self._default = default_session
         self._alone_since: float | None = time.time()
         """Since when nobody listens; None while somebody does."""
         self._look_again: asyncio.TimerHandle | None = None
-        self.notices = Notices(timeline)
+        self.notices, self._access = notices, access
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
         self.capabilities: dict[str, m.Capabilities] = {}
@@ -174,8 +182,9 @@ class Router:
             session.reserved += room
         try:
             results = await self._mailbox.accept(
-                link.name, [offer.event for offer in fine], lease if room else None, room, time.time()
-            )
+                link.name, [offer.event for offer in fine], lease if room else None, room, time.time(),
+                self._access.gate,
+            )  # fmt: skip
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
             text = f"{trouble} {trouble.hint}"
@@ -192,6 +201,8 @@ class Router:
         reach("router.accepted")
         for offer, result in zip(fine, results, strict=True):
             link.send(_answer(offer.ref, result))
+            if not result.ruling.admitted:
+                self._access.not_admitted(link.name, offer.event, result.ruling)
             if result.ruling.notice:
                 self.notices.say(offer.event.chat, result.ruling.notice, offer.event.message_id)
         fresh = [result.event for result in results if result.event is not None]
