@@ -74,6 +74,12 @@ class Channel:
         assert self._writer is not None, "the server has not connected"
         self._writer.write(json.dumps(message).encode() + b"\n")
 
+    async def ping(self) -> None:
+        """Wait until Claude Code has read what was sent so far."""
+        sent = f"ping {next(self._numbers)}"
+        self.send({"method": "ping", "id": sent})
+        await self.wait(lambda message: message.get("id") == sent)
+
     # -- hearing
 
     async def wait(self, wanted: Callable[[Message], bool], timeout_s: float = LIMIT_S) -> Message:

@@ -156,8 +156,7 @@ async def test_a_verdict_from_the_channel_closes_the_dialog(session: ClaudeLab, 
         assert not (session.project / "made").exists()
         verdict = {"request_id": request_id, "behavior": "allow"}
         channel.send({"method": "notifications/claude/channel/permission", "params": verdict})
-        channel.send({"method": "ping", "id": request_id})
-        await channel.wait(lambda m, sent=request_id: m.get("id") == sent)
+        await channel.ping()
     await ends(session, channel)
     assert (session.project / "made").exists()
 
@@ -241,8 +240,7 @@ async def test_an_event_during_a_dialog_waits_for_it(session: ClaudeLab, channel
     channel.push("run touch made")
     await session.terminal.wait_for(ASKED)
     channel.push("say second")
-    channel.send({"method": "ping", "id": "behind the second"})
-    await channel.wait(lambda m: m.get("id") == "behind the second")
+    await channel.ping()
     assert len(channel.reports("UserPromptSubmit")) == 1
     await session.terminal.press("Enter")
     second = await channel.report("UserPromptSubmit", 2)
