@@ -27,7 +27,7 @@ _REASONS: Final = {
 _TOKEN_FILE: Final = re.compile(r"(^|/)credentials(/|$)|(^|/)[^/]+\.token$")
 _EVALUATORS: Final = {
     "sh", "bash", "dash", "zsh", "ksh", "fish", "eval", "source", "su", "sudo", "ssh", "script", "watch", "tmux",
-    "screen", "at", "parallel", "xargs", "env", "nohup", "setsid", "timeout", "python", "python3", "perl", "ruby", "node",
+    "screen", "at", "parallel", "xargs", "env", "nohup", "setsid", "timeout", "python", "python3", "perl", "node",
 }  # fmt: skip
 """Commands that may run a text that they are given. In the text of any other (a commit message) nothing is run."""
 _SEPARATORS: Final = set(";&|(){}\n")

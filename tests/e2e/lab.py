@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "loopback-only-dummy-key"
 FLAG = "--dangerously-load-development-channels"
 SERVER, PLUGIN = "server:channeld", "plugin:channeld@channeld"
+RULES = ["mcp__channeld", "mcp__plugin_channeld_channeld"]
 CHANNEL_DIALOG = "I am using this for local development"
 READY = ("? for shortcuts", "mode on")
 
@@ -65,8 +66,7 @@ class ClaudeLab:
             wrapper: body of a shell script that stands between the terminal and Claude Code; it starts ``"$@"``.
             arguments: more of the command line.
         """
-        self._furnish(server, settings or {})
-        self.model = await ScriptedModel.start()
+        await self.furnish(server, settings)
         self._more = dict(environment or {})
         if marketplace is not None:
             await self.claude("plugin", "marketplace", "add", str(marketplace))
@@ -106,12 +106,17 @@ class ClaudeLab:
         if hasattr(self, "model"):
             await self.model.stop()
 
-    def _furnish(self, server: dict[str, Any] | None, more: Mapping[str, Any]) -> None:
+    async def furnish(self, server: dict[str, Any] | None = None, settings: Mapping[str, Any] | None = None) -> None:
+        """Make the home, the project and the network of a session: ``start`` does it, ``claude`` needs it."""
+        self._write_files(server, settings or {})
+        self.model = await ScriptedModel.start()
+
+    def _write_files(self, server: dict[str, Any] | None, more: Mapping[str, Any]) -> None:
         """Write the files that let Claude Code start without its first-run dialogs."""
         (self.home / ".claude").mkdir(parents=True)
         self.project.mkdir()
         known = {"enabledMcpjsonServers": ["channeld"]}
-        settings = {**known, "permissions": {"allow": ["mcp__channeld"]}, **more}
+        settings = {**known, "permissions": {"allow": RULES}, **more}
         state = {
             "hasCompletedOnboarding": True,
             "hasSeenAutoDefaultNotice": True,

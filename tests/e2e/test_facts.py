@@ -34,7 +34,9 @@ HELD = {"AskUserQuestion", "ExitPlanMode"}
 @pytest.fixture
 async def session(lab: ClaudeLab, channel: Channel, tmp_path: Path) -> AsyncIterator[ClaudeLab]:
     """A session with the plugin, which asks before it runs anything. What every report has in common is checked."""
-    await lab.start(marketplace=channel.marketplace(tmp_path / "market"), arguments=("--permission-mode", "default"))
+    market = channel.marketplace(tmp_path / "market")
+    # No rule: `reply` asks like any other tool.
+    await lab.start(marketplace=market, settings={"permissions": {}}, arguments=("--permission-mode", "default"))
     await channel.is_up()
     yield lab
     for report in channel.reports():
