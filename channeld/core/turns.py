@@ -211,18 +211,18 @@ class Turns:
 
     # -- the passing of time
 
-    def is_silent(self, now: float) -> bool:
+    def is_silent(self, now: float, after_s: float = SILENCE_S) -> bool:
         """Tell whether the turn that runs has been silent for so long that it must be over."""
         turn = self.turn
-        return turn is not None and not turn.open_tools and now - max(turn.since, self._sign_at) >= SILENCE_S
+        return turn is not None and not turn.open_tools and now - max(turn.since, self._sign_at) >= after_s
 
-    def lost_receipt(self, now: float) -> bool:
+    def lost_receipt(self, now: float, after_s: float = RECEIPT_S) -> bool:
         """Tell whether an event that was read long ago has not reached Claude, though nothing stands in its way."""
-        return self.turn is None and self.deaf_since is None and self.hooked and self._overdue(now, RECEIPT_S)
+        return self.turn is None and self.deaf_since is None and self.hooked and self._overdue(now, after_s)
 
-    def has_no_hooks(self, now: float) -> bool:
+    def has_no_hooks(self, now: float, after_s: float = NO_HOOKS_S) -> bool:
         """Tell whether no hook has come where one should have: from then on events are pushed at once."""
-        return not self.hooked and self._expected and self._overdue(now, NO_HOOKS_S)
+        return not self.hooked and self._expected and self._overdue(now, after_s)
 
     def expect_none(self) -> None:
         """Hooks are not to be expected any more, until one comes."""

@@ -24,7 +24,8 @@ from channeld.daemon.router import Router
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
-from channeld.daemon.supervisor import Limits, Supervisor
+from channeld.daemon.limits import Limits
+from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.tools import Toolbox
 from channeld.daemon.turnkeeper import Turnkeeper
 from channeld.paths import Paths, make_all, make_private, unusable
@@ -98,7 +99,7 @@ class App:
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
         self._turnkeeper = Turnkeeper(
-            self._router, turnbook, outgoing, sends_unreplied=config.delivery.unreplied == "send"
+            self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
         self._router.session_pushed = self._turnkeeper.look_soon
         toolbox = Toolbox(self._router, outgoing, Hooks(self._turnkeeper), self._mailbox, self._outbox, self._timeline)

@@ -16,6 +16,7 @@ from channeld.core.model import StoredEvent
 from channeld.core.tag import delivery_of
 from channeld.core.transcript import interrupted
 from channeld.core.turns import Origin, Turn, Turns
+from channeld.daemon.limits import Limits
 from channeld.daemon.outgoing import Letter, Outgoing
 from channeld.daemon.router import Router
 from channeld.daemon.session import Session
@@ -32,17 +33,20 @@ _OWED: Final = frozenset({"message", "edited", "button", "webhook"})
 class Turnkeeper:
     """The turns of every session. Its ``run`` is an essential task."""
 
-    def __init__(self, router: Router, turnbook: Turnbook, outgoing: Outgoing, *, sends_unreplied: bool) -> None:
+    def __init__(
+        self, router: Router, turnbook: Turnbook, outgoing: Outgoing, limits: Limits, *, sends_unreplied: bool
+    ) -> None:
         """Wire it.
 
         Args:
             router: who pushes the next event.
             turnbook: the store's side.
             outgoing: takes what is sent in place of a reply.
+            limits: deadlines.
             sends_unreplied: send what Claude wrote to the terminal, where a turn ends without a reply.
         """
         self._router, self._turnbook, self._outgoing = router, turnbook, outgoing
-        self._sends_unreplied = sends_unreplied
+        self._limits, self._sends_unreplied = limits, sends_unreplied
         self._watch = asyncio.Event()
         self.has_dialog: Callable[[Session], bool] = lambda session: False
         """Whether a dialog of ours is open in a session's terminal: then it takes up nothing."""
@@ -147,17 +151,17 @@ class Turnkeeper:
         now, turns = time.time(), session.turns
         turn = turns.turn
         if turn is not None and (
-            turns.is_silent(now) or await asyncio.to_thread(self._was_interrupted, turns.transcript, turn)
+            turns.is_silent(now, self._limits.quiet_turn_s) or await asyncio.to_thread(self._was_interrupted, turns.transcript, turn)
         ):
             if turns.turn is not turn:  # a hook has ended it meanwhile
                 return
             log.info("turn_over_unreported", session=session.name)
             await self._end(session, turns.end(), "")
             await self._write_down(session)
-        elif turns.has_no_hooks(now):
+        elif turns.has_no_hooks(now, self._limits.first_hook_s):
             log.warning("session_without_hooks", session=session.name)
             turns.expect_none()
-        elif turns.lost_receipt(now) and not self.has_dialog(session):
+        elif turns.lost_receipt(now, self._limits.receipt_s) and not self.has_dialog(session):
             turns.mark_deaf(now)
             log.warning("session_deaf", session=session.name)
             self.went_deaf(session, await self._turnbook.unseen(session.instance))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
 
+from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
+from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked, block
+from tests.doubles.worker_end import CAPABILITIES
 
 
 @pytest.fixture
@@ -204,3 +208,46 @@ async def test_what_a_reporting_session_was_never_given_goes_to_the_next_one(dae
     async with daemon.client() as client:
         event = await client.next_event()
         assert (event["content"], event["meta"]["redelivered"]) == ("please", "true")
+
+
+async def test_an_idle_session_that_reports_no_receipt_is_deaf_until_it_does_something(pager):
+    """The sender is told, nothing more is pushed, and a later hook takes the mark away."""
+    async with Daemon(pager.config, limits=Limits(receipt_s=0.2)) as daemon:
+        worker = await pager.life()
+        await worker.begin(msgspec.structs.replace(CAPABILITIES, notices=True, presence=True))
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await claude.type("hello")
+            await claude.stop()
+            await worker.accepted("1", text="please")
+            event = await client.next_event()
+            notice = await worker.expect(m.Notice)
+            assert (notice.chat, notice.reply_to) == ("pager:a", "1")
+            assert "kept" in notice.text
+            presence = await worker.expect(m.Presence, lambda frame: "a dialog may be open" in frame.text)
+            assert not presence.listening
+            await worker.accepted("2", text="second")
+            await seen(daemon, delivered=1, queued=1)
+            await claude.type("the user is back")
+            await claude.stop()
+            assert (await claude.take())["content"] == "second"
+            await seen(daemon, delivered=1, seen=1)
+            await claude.report("UserPromptSubmit", prompt=block(event))
+            await seen(daemon, seen=2)
+
+
+async def test_a_silent_turn_ends_but_not_while_a_tool_runs(pager):
+    """A long build is no silence; a turn of which nothing more is heard is over some time."""
+    async with Daemon(pager.config, limits=Limits(quiet_turn_s=0.1)) as daemon:
+        worker = await pager.life()
+        await worker.begin()
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await worker.accepted("1", text="first")
+            await claude.take()
+            use_id = await claude.tool("Bash", {"command": "make"})
+            await worker.accepted("2", text="second")
+            with pytest.raises(TimeoutError):
+                await client.next_event(timeout_s=2.5)
+            await claude.report("PostToolUse", tool_name="Bash", tool_use_id=use_id)
+            assert (await client.next_event())["content"] == "second"
