@@ -32,6 +32,14 @@ class SessionsTable(_Table):
     default: str | None = Field(default=None, min_length=1, max_length=64)
 
 
+class DeliveryTable(_Table):
+    """``[delivery]``."""
+
+    busy: Literal["wait", "push"] = "wait"
+    stale_after_s: float = Field(default=3600, gt=0)
+    unreplied: Literal["send", "off"] = "send"
+
+
 class RetentionTable(_Table):
     """``[retention]``: how long and how much of what is finished is kept."""
 
@@ -90,6 +98,7 @@ class Config(_Table):
 
     daemon: DaemonTable = DaemonTable()
     sessions: SessionsTable = SessionsTable()
+    delivery: DeliveryTable = DeliveryTable()
     retention: RetentionTable = RetentionTable()
     workers: dict[str, dict[str, Any]] = {"web": {}}
 

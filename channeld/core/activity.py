@@ -56,10 +56,21 @@ class Activity:
         return min((moment for moment in moments if moment > now), default=None)
 
 
-def busy_text(work: Iterable[Work], now: float) -> str:
-    """Return what senders are told while Claude is at it for long; empty before that."""
+def busy_text(work: Iterable[Work], now: float, *, waits: bool) -> str:
+    """Return what senders are told while Claude is at it for long; empty before that.
+
+    Args:
+        work: what it works on.
+        now: unix time, seconds.
+        waits: what is written now waits until it is done.
+    """
     if not any(now - each.since >= BUSY_AFTER_S for each in work):
         return ""
+    if waits:
+        return (
+            "Claude has been at it for a while. What you write now is next when it is done. If nothing happens, look "
+            "at its terminal: a question may be open there."
+        )
     return (
         "Claude has been at it for a while. What you write now reaches it as a note, and it may take it up only "
         "afterwards. If no answer comes, look at its terminal: a question may be open there."

@@ -13,7 +13,7 @@ from typing import Final
 class EventState(StrEnum):
     """Where an inbound event is on its way to Claude."""
 
-    HELD = "held"  # accepted, not complete yet: files still to be fetched, an album still arriving
+    HELD = "held"  # accepted; not complete yet, or waits for a person's word
     QUEUED = "queued"  # waits for a listening session
     PUSHED = "pushed"  # recorded before the bytes leave for a session's process
     DELIVERED = "delivered"  # the client answered the ping behind it: it has read the event
@@ -35,7 +35,8 @@ class PartState(StrEnum):
 
 EVENT_TRANSITIONS: Final[dict[EventState, frozenset[EventState]]] = {
     EventState.HELD: frozenset({EventState.QUEUED, EventState.DROPPED}),
-    EventState.QUEUED: frozenset({EventState.PUSHED, EventState.DROPPED}),
+    # Held: it has become old, or came from a non-approver while the session asks nobody.
+    EventState.QUEUED: frozenset({EventState.PUSHED, EventState.DROPPED, EventState.HELD}),
     # Back to queued: the session's process ended, or never wrote the bytes.
     EventState.PUSHED: frozenset({EventState.DELIVERED, EventState.SEEN, EventState.ANSWERED, EventState.QUEUED}),
     # Back to queued: only by a person's word, or for another process than the one that has it.

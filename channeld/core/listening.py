@@ -33,6 +33,14 @@ class Verdict(NamedTuple):
     mend: str = ""
 
 
+DEAF: Final = Verdict(
+    Listening.NO,
+    "it read a message, and Claude was not given it: a dialog may be open in its terminal, or its hooks are turned off",
+    "Look at its terminal and close what is open there. Or restart Claude Code: what waits is delivered then.",
+)
+"""Of a session that was found not to take up what it is given."""
+
+
 def is_claude(argv: Sequence[str]) -> bool:
     """Tell whether a command line is Claude Code: the native binary, or node running its script."""
     if not argv:
@@ -70,6 +78,11 @@ def names_us(channel: str) -> bool:
     """Tell whether ``server:NAME`` or ``plugin:NAME@MARKETPLACE`` is this channel."""
     kind, _, rest = channel.partition(":")
     return (kind == "server" and rest == SERVER_NAME) or (kind == "plugin" and rest.partition("@")[0] == SERVER_NAME)
+
+
+def as_plugin(argv: Sequence[str]) -> bool:
+    """Tell whether a claude command line takes this channel in as a plugin, which brings its hooks along."""
+    return any(channel.startswith("plugin:") and names_us(channel) for channel in opted_in(argv))
 
 
 def judge(told: str, claude_argv: Sequence[str] | None, *, readable: bool = True) -> Verdict:

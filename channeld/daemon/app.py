@@ -24,8 +24,10 @@ from channeld.daemon.router import Router
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
-from channeld.daemon.supervisor import Limits, Supervisor
+from channeld.daemon.limits import Limits
+from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.tools import Toolbox
+from channeld.daemon.turnkeeper import Turnkeeper
 from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.db import Database
 from channeld.store.mailbox import Mailbox
@@ -33,6 +35,7 @@ from channeld.store.outbox import Outbox
 from channeld.store.retention import Retention
 from channeld.store.sequence import Sequence
 from channeld.store.timeline import Timeline
+from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
 
@@ -87,11 +90,19 @@ class App:
             own=[str(folder.resolve()) for folder in (paths.config, paths.state, paths.run)],
             inbox=str(paths.inbox.resolve()),
         )
-        self._router = Router(self._mailbox, self._outbox, self._timeline, self._health, config.sessions.default)
+        turnbook = Turnbook(self._database)
+        self._router = Router(
+            self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default,
+            waits_for_turns=config.delivery.busy == "wait",
+        )  # fmt: skip
         workers = [worker for worker in config.worker_list() if worker.enabled]
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
-        toolbox = Toolbox(self._router, outgoing, Hooks(), self._mailbox, self._outbox, self._timeline)
+        self._turnkeeper = Turnkeeper(
+            self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
+        )
+        self._router.session_pushed = self._turnkeeper.look_soon
+        toolbox = Toolbox(self._router, outgoing, Hooks(self._turnkeeper), self._mailbox, self._outbox, self._timeline)
         self._sessions = Sessions(self._router, toolbox, workers)
         self._supervisors = {
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
@@ -117,6 +128,7 @@ class App:
             await self._sessions.resume(await self._mailbox.living_instances())
             essential = [
                 self._essential("router", self._router.run()),
+                self._essential("turns", self._turnkeeper.run()),
                 self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
                 self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(

@@ -7,8 +7,10 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
+from channeld.core.errors import StoreUnavailable
 from channeld.core.hooks import Report
 from channeld.daemon.session import Session
+from channeld.daemon.turnkeeper import Turnkeeper
 
 log = structlog.get_logger()
 _encode: Final = msgspec.json.Encoder().encode
@@ -28,15 +30,12 @@ class Asker(Protocol):
     def tool_ended(self, session: Session, report: Report) -> None:
         """Hear that a tool call has ended: whatever was asked about it was answered."""
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
-        """Hear that a turn has ended, and with it what it asked."""
-
 
 class Hooks:
     """Everything that hooks report comes through here."""
 
-    def __init__(self, asker: Asker | None = None) -> None:
-        self._asker = asker
+    def __init__(self, keeper: Turnkeeper, asker: Asker | None = None) -> None:
+        self._keeper, self._asker = keeper, asker
 
     async def report(self, session: Session, arguments: dict[str, Any]) -> str:
         """Take one report and return the hook's output; nothing is raised."""
@@ -45,11 +44,18 @@ class Hooks:
         except msgspec.ValidationError as error:
             log.warning("bad_report", session=session.name, error=str(error)[:200])
             return NOTHING
-        return _encode(await self._take(session, report)).decode()
+        try:
+            async with session.reporting:  # in the order in which they came, as far as turns go
+                await self._keeper.take(session, report)
+        except StoreUnavailable as trouble:
+            log.warning("report_not_kept", session=session.name, code=trouble.code)
+        try:
+            return _encode(await self._ask(session, report)).decode()
+        except StoreUnavailable as trouble:  # then the terminal asks, as without us
+            log.warning("not_asked", session=session.name, code=trouble.code)
+            return NOTHING
 
-    async def _take(self, session: Session, report: Report) -> dict[str, Any]:
-        if report.permission_mode:
-            session.turns.permission_mode = report.permission_mode
+    async def _ask(self, session: Session, report: Report) -> dict[str, Any]:
         if self._asker is None:
             return {}
         match report.event:
@@ -59,6 +65,4 @@ class Hooks:
                 return await self._asker.question_hook(session, report)
             case "PostToolUse" | "PostToolUseFailure":
                 self._asker.tool_ended(session, report)
-            case "Stop" | "StopFailure":
-                self._asker.turn_ended(session, report.prompt_id)
         return {}

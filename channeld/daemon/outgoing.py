@@ -20,6 +20,7 @@ from channeld.store.outbox import AcceptedCall
 
 log = structlog.get_logger()
 WAIT_FOR_OUTCOME_S: Final = 10.0
+_CUT: Final = "\n… (cut here; the whole text is in the terminal)"
 
 
 class Letter(NamedTuple):
@@ -72,6 +73,11 @@ class Outgoing:
         if tool not in capabilities.tools:
             raise Refused(f"{platform} cannot do {tool}.", hint="Use reply instead.")
         return worker, platform, capabilities
+
+    def fitting(self, chat: str, text: str) -> str:
+        """Return a text as long as the chat's platform takes it, with a note where it was cut."""
+        longest = self.worker_for(chat, "reply")[2].max_text
+        return text if len(text) <= longest else f"{text[: longest - len(_CUT)]}{_CUT}"
 
     async def reply(self, letter: Letter, instance: str, tool_use_id: str | None) -> AcceptedCall:
         """Put a message and copies of its files on disk.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -13,7 +14,7 @@ from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import STORE, Report
 from channeld.core.ids import is_chat_of
-from channeld.core.model import Inbound, Lease, StoredPart
+from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
 from channeld.daemon.health import Health
@@ -26,6 +27,7 @@ from channeld.ipc import messages as m
 from channeld.store.mailbox import Acceptance, Mailbox
 from channeld.store.outbox import Outbox
 from channeld.store.timeline import Timeline
+from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
 _STORE_RETRY_S = 1.0
@@ -36,9 +38,31 @@ class Router:
     """The inbound flow between workers, mailbox and sessions."""
 
     def __init__(
-        self, mailbox: Mailbox, outbox: Outbox, timeline: Timeline, health: Health, default_session: str | None
+        self,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        timeline: Timeline,
+        turnbook: Turnbook,
+        health: Health,
+        default_session: str | None,
+        *,
+        waits_for_turns: bool,
     ) -> None:
-        self._mailbox, self._timeline, self._health = mailbox, timeline, health
+        """Wire it.
+
+        Args:
+            mailbox: received messages.
+            outbox: what is sent.
+            timeline: history.
+            turnbook: what hooks said of sessions.
+            health: where trouble is reported.
+            default_session: name of the session that chats go to; None: the latest that listens.
+            waits_for_turns: push an event only when the turn before it is over, where turns are known.
+        """
+        self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
+        self._waits_for_turns = waits_for_turns
+        self._served: dict[str, int] = {}
+        """Chats by when they had their last turn, as a number that grows with each."""
         self._default = default_session
         self._alone_since: float | None = time.time()
         """Since when nobody listens; None while somebody does."""
@@ -49,6 +73,8 @@ class Router:
         self.capabilities: dict[str, m.Capabilities] = {}
         """What each worker said that it can do when it was last connected."""
         self._wake = asyncio.Event()
+        self.session_pushed: Callable[[Session], None] = lambda session: None
+        """Called when events were pushed to a session."""
 
     # -- sessions
 
@@ -70,11 +96,13 @@ class Router:
         )
         for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
             session.activity.began(chat, kind, since)
+        said = await self._turnbook.said(session.instance)
         if session.is_closed:
             return
+        session.turns.resume(said, time.time())
         session.lease = attachment.lease
         self.sessions[session.instance] = session
-        session.push(attachment.to_repush, already_read=attachment.to_ping)
+        session.push(attachment.to_repush, already_read=attachment.to_ping, begins_turn=self.by_turns(session))
         log.info(
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
             to_ping=len(attachment.to_ping), to_repush=[e.delivery_id for e in attachment.to_repush],
@@ -105,6 +133,7 @@ class Router:
     async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
         """A ping came back: the client has read these."""
         now = time.time()
+        session.turns.delivered(seqs, now)
         events = await self._mailbox.confirm(lease, seqs, now)
         reach("router.confirmed")
         for event in events:
@@ -116,16 +145,40 @@ class Router:
 
     async def answered(self, session: Session, chat: str) -> None:
         """Claude replied to a chat."""
+        session.replied = True
+        await self.answered_without_reply(session, chat)
+
+    async def answered_without_reply(self, session: Session, chat: str) -> None:
+        """A chat has got its answer."""
         session.activity.answered(chat)
         self.look_around()
         await self.notices.events_changed(await self._mailbox.answer(session.instance, chat, time.time()))
 
     def heard_of(self, session: Session) -> None:
-        """A session calls a tool: it is still at work."""
-        session.activity.sign(time.time())
+        """A session calls a tool: it is still at work, and hears."""
+        now = time.time()
+        session.activity.sign(now)
+        if session.turns.sign(now):
+            self.hears_again(session)
         self.look_around()
 
+    def hears_again(self, session: Session) -> None:
+        """A session that was taken to be deaf has done something."""
+        log.info("session_hears_again", session=session.name)
+        self.look_around()
+        self.wake()
+
     # -- events
+
+    def by_turns(self, session: Session) -> bool:
+        """Tell whether a session is given one event a turn."""
+        return self._waits_for_turns and session.turns.known
+
+    def _room(self, session: Session) -> int:
+        """Return how many events may be pushed to a session now."""
+        if not self.by_turns(session):
+            return session.room
+        return 1 if session.turns.is_free and not session.reserved and session.room else 0
 
     def wake(self) -> None:
         """Look again for events that can be pushed."""
@@ -137,23 +190,45 @@ class Router:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            session = self.target()
-            if session is None or session.lease is None or (room := session.room) == 0:
-                continue
-            session.reserved += room
             try:
-                events = await self._mailbox.claim(session.lease, room, time.time())
+                await self._push_what_waits()
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
                 self.wake()
-                continue
-            finally:
-                session.reserved -= room
-            if events:
-                reach("router.claimed")
-                session.push(events)
-                self.wake()
-                await self.notices.events_changed(events)
+
+    async def _push_what_waits(self) -> None:
+        session = self.target()
+        if session is None or session.lease is None:
+            return
+        if self.by_turns(session) and session.turns.turn is not None:
+            await self._push(session, await self._mailbox.claim_notes(session.lease, time.time()), begins_turn=False)
+        if (room := self._room(session)) == 0:
+            return
+        begins_turn = self.by_turns(session)
+        session.reserved += room
+        try:
+            events = (
+                await self._mailbox.claim_turn(session.lease, self._served, time.time())
+                if begins_turn
+                else await self._mailbox.claim(session.lease, room, time.time())
+            )
+        finally:
+            session.reserved -= room
+        await self._push(session, events, begins_turn=begins_turn)
+
+    async def _push(self, session: Session, events: list[StoredEvent], *, begins_turn: bool) -> None:
+        if events:
+            reach("router.claimed")
+            self._serve(session, events, begins_turn=begins_turn)
+            self.wake()
+            await self.notices.events_changed(events)
+
+    def _serve(self, session: Session, events: list[StoredEvent], *, begins_turn: bool) -> None:
+        session.push(events, begins_turn=begins_turn)
+        if begins_turn:
+            number = max(self._served.values(), default=0) + 1
+            self._served |= {event.inbound.chat: number for event in events}
+        self.session_pushed(session)
 
     async def offered(self, link: WorkerLink, offers: list[m.Offer]) -> None:
         """Accept events of a worker and, where a listening session is free, claim them in the same transaction."""
@@ -169,7 +244,8 @@ class Router:
             offer.event.text = clip(offer.event.text)
         session = self.target()
         lease = session.lease if session is not None else None
-        room = min(session.room, len(fine)) if session is not None and lease is not None else 0
+        room = min(self._room(session), len(fine)) if session is not None and lease is not None else 0
+        begins_turn = session is not None and self.by_turns(session)
         if session is not None:
             session.reserved += room
         try:
@@ -188,7 +264,7 @@ class Router:
         self._health.clear_subject(STORE)
         claimed = [result.event for result in results if result.claimed and result.event is not None]
         if session is not None and claimed:
-            session.push(claimed)
+            self._serve(session, claimed, begins_turn=begins_turn)
         reach("router.accepted")
         for offer, result in zip(fine, results, strict=True):
             link.send(_answer(offer.ref, result))
@@ -262,18 +338,20 @@ class Router:
             self._look_again.cancel()
             self._look_again = None
         now = time.time()
-        work = [each for session in self.sessions.values() for each in session.activity.work(now)]
+        work = [each for session in self.sessions.values() for each in session.work(now)]
         if self.target() is not None:
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = now
         trouble = self.nobody_listens()
-        if trouble is None:
-            presence = m.Presence(listening=True, text=busy_text(work, now))
+        target = self.target()
+        if target is not None and trouble is None:
+            presence = m.Presence(listening=True, text=busy_text(work, now, waits=self.by_turns(target)))
         else:
+            assert trouble is not None
             presence = m.Presence(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
         self.notices.sessions_changed(presence, frozenset(each.chat for each in work))
-        moments = [session.activity.changes_at(now) for session in self.sessions.values()]
+        moments = [session.changes_at(now) for session in self.sessions.values()]
         next_at = min((moment for moment in moments if moment is not None), default=None)
         if next_at is not None:
             self._look_again = asyncio.get_running_loop().call_later(next_at - now + 0.01, self.look_around)

@@ -28,11 +28,11 @@ from mcp_types import (
 )
 
 from channeld import __version__
-from channeld.core.activity import Activity
+from channeld.core.activity import BUSY_AFTER_S, Activity, Work
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
 from channeld.core.event import present, unpresentable
-from channeld.core.listening import Listening, Verdict, judge
+from channeld.core.listening import DEAF, Listening, Verdict, as_plugin, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.routing import Candidate
 from channeld.core.symptoms import Seat
@@ -93,7 +93,7 @@ class Session:
         self.protocol = FrameProtocol(self, MAX_LINE_BYTES)
         self._stream = McpStream(self.protocol)
         self._hello: SessionHello | None = None
-        self.verdict = Verdict(Listening.UNKNOWN)
+        self._verdict = Verdict(Listening.UNKNOWN)
         self.lease: Lease | None = None
         """Set when the mailbox has taken the session in; from then on events may be pushed."""
         self.reserved = 0
@@ -101,7 +101,11 @@ class Session:
         self.attached_at = time.time()
         self.activity = Activity()
         self.turns = Turns()
+        self.reporting = asyncio.Lock()
+        """Held while a report of a hook is followed."""
         self.client = ""
+        self.replied = False
+        """It has called ``reply``: without hooks the only proof that Claude sees what it is given."""
         self._connection: Connection | None = None
         self._takes_events = False
         self._early: list[tuple[list[StoredEvent], list[int]]] = []  # what came before the client took events
@@ -154,6 +158,11 @@ class Session:
         return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at)
 
     @property
+    def verdict(self) -> Verdict:
+        """Whether events that are pushed reach Claude."""
+        return DEAF if self.turns.deaf_since is not None else self._verdict
+
+    @property
     def unconfirmed(self) -> int:
         """How many events were pushed and not confirmed."""
         return sum(len(events) for events, _ in self._early) + sum(len(batch.seqs) for batch in self._batches)
@@ -172,16 +181,33 @@ class Session:
     def snapshot(self) -> dict[str, Any]:
         """Return what ``status`` and ``sessions`` show."""
         hello = self._hello
-        work = next(iter(self.activity.work(time.time())), None)
+        work = next(iter(self.work(time.time())), None)
+        turn = self.turns.turn
+        since = work.since if work else turn.since if turn else None
         return {
             "name": self.name, "instance": self.instance, "pid": self.pid, "project": hello.project if hello else "",
             "claude_pid": hello.claude.pid if hello and hello.claude else None, "client": self.client,
             "listening": str(self.verdict.listening), "reason": self.verdict.reason, "mend": self.verdict.mend,
             "state": "attached" if self.is_attached else "connecting", "unconfirmed": self.unconfirmed,
             "attached_at": self.attached_at, "shim_version": hello.version if hello else "",
-            "activity": "working" if work else "idle", "working_on": work.chat if work else None,
-            "working_since": work.since if work else None,
+            "activity": "working" if since is not None else "idle", "working_on": work.chat if work else None,
+            "working_since": since,
+            "hooks": self.turns.hooked, "permission_mode": self.turns.permission_mode or None,
+            "proven": self.turns.hooked or self.replied,
         }  # fmt: skip
+
+    def work(self, now: float) -> list[Work]:
+        """Return the chats that it works on: by its hooks, or else as far as that can be guessed."""
+        if not self.turns.hooked:
+            return self.activity.work(now)
+        turn = self.turns.turn
+        return [Work(turn.origin.chat, turn.since)] if turn is not None and turn.origin is not None else []
+
+    def changes_at(self, now: float) -> float | None:
+        """Return when what is to be said of its work changes next, if nothing happens."""
+        if not self.turns.hooked:
+            return self.activity.changes_at(now)
+        return next((at for each in self.work(now) if (at := each.since + BUSY_AFTER_S) > now), None)
 
     # -- FrameHandler
 
@@ -226,7 +252,9 @@ class Session:
         self._hello = hello
         # The kernel's word on the peer would be a proxy's where one stands in between.
         self._pid = hello.pid if start_time(hello.pid) == hello.pid_start else 0
-        self.verdict = judge(hello.listening, hello.claude.argv if hello.claude else None, readable=hello.readable)
+        argv = hello.claude.argv if hello.claude else None
+        self._verdict = judge(hello.listening, argv, readable=hello.readable)
+        self.turns = Turns(expected=argv is not None and as_plugin(argv))
         if hello.dropped_reports:
             log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
         self._start(self._serve())
@@ -234,14 +262,20 @@ class Session:
 
     # -- pushing
 
-    def push(self, events: list[StoredEvent], *, already_read: Iterable[StoredEvent] = ()) -> None:
+    def push(
+        self, events: list[StoredEvent], *, already_read: Iterable[StoredEvent] = (), begins_turn: bool = False
+    ) -> None:
         """Write events to Claude, in the order of the calls, and ping behind them.
 
         Args:
             events: recorded as pushed to this session.
             already_read: written over an earlier connection; only the ping is missing.
+            begins_turn: nothing else is pushed before a hook has said that Claude was given it.
         """
         known = [event.seq for event in already_read]
+        if begins_turn:
+            for seq in (*known, *(event.seq for event in events)):
+                self.turns.pushed(seq)
         if self._takes_events:
             self._write(events, known)
         else:

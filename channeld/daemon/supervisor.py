@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -17,6 +16,7 @@ from channeld.core.lifecycle import WORKER_TRANSITIONS, WorkerState, describe_ex
 from channeld.core.restart import RestartPolicy, Verdict
 from channeld.daemon.credentials import find_token, make_token
 from channeld.daemon.health import Health
+from channeld.daemon.limits import Limits
 from channeld.daemon.link import Hub, WorkerLink
 from channeld.daemon.process import Process, worker_argv
 from channeld.ipc.messages import Drain, Trouble
@@ -35,15 +35,6 @@ class Switchboard(Hub, Protocol):
 
     async def worker_gone(self, link: WorkerLink) -> None:
         """Settle what it was doing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Deadlines in seconds; tests make them short."""
-
-    ready_s: float = lifecycle.READY_DEADLINE_S
-    silent_s: float = lifecycle.SILENT_LIMIT_S
-    drain_s: float = lifecycle.DRAIN_DEADLINE_S
 
 
 class Supervisor:

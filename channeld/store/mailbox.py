@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
 from typing import NamedTuple
 
@@ -55,7 +55,15 @@ class Mailbox:
         self._sequence = sequence
 
     async def accept(
-        self, worker: str, offers: Many[Inbound], lease: Lease | None, room: int, now: float, gate: Gate = _own
+        self,
+        worker: str,
+        offers: Many[Inbound],
+        lease: Lease | None,
+        room: int,
+        now: float,
+        gate: Gate = _own,
+        *,
+        chatters: bool = True,
     ) -> list[Acceptance]:
         """Put events on disk, each at most once for ever.
 
@@ -66,6 +74,7 @@ class Mailbox:
             room: how many it can take.
             now: unix time, seconds.
             gate: says who may speak.
+            chatters: what those who are no approvers wrote may be claimed too.
 
         Raises:
             StoreUnavailable: nothing of this was accepted.
@@ -78,7 +87,8 @@ class Mailbox:
                 if not ruling.admitted:
                     results.append(Acceptance(None, claimed=False, ruling=ruling))
                     continue
-                acceptance = self._accept(connection, worker, inbound, ruling, lease if left > 0 else None, now)
+                may_go = left > 0 and (chatters or ruling.role == Role.APPROVER)
+                acceptance = self._accept(connection, worker, inbound, ruling, lease if may_go else None, now)
                 left -= acceptance.claimed
                 results.append(acceptance)
             return results
@@ -129,6 +139,9 @@ class Mailbox:
                 "state": event.state,
                 "pushes": event.pushes,
                 "role": event.role,
+                "pushed_seq": event.seq if claimed else None,
+                # Platforms keep what was sent while nobody fetched it; a clock gone wild must not make it younger.
+                "written_at": min(now, inbound.sent_at) if inbound.sent_at > 0 else now,
                 "instance": lease.instance if claimed and lease else None,
                 "epoch": lease.epoch if claimed and lease else None,
             },
@@ -152,7 +165,7 @@ class Mailbox:
                 {"id": instance, "name": name, "pid": pid, "pid_start": pid_start, "epoch": epoch, "now": now},
             )
             connection.execute(QUERIES["adopt_events"], lease)
-            open_events = _events(connection.execute(QUERIES["pushed_to"], {"instance": instance}))
+            open_events = events_of(connection.execute(QUERIES["pushed_to"], {"instance": instance}))
             known, lost = split_on_reconnect([e.delivery_id for e in open_events], written)
             for event in open_events:
                 if event.delivery_id in set(lost):
@@ -168,7 +181,43 @@ class Mailbox:
 
     async def claim(self, lease: Lease, limit: int, now: float) -> list[StoredEvent]:
         """Take the oldest events that may go and record them as pushed to this session."""
-        return await self._events_of("claim_events", instance=lease.instance, epoch=lease.epoch, limit=limit, now=now)
+        return await self._db.submit(lambda connection: self._claim(connection, lease, None, limit, now))
+
+    async def claim_turn(self, lease: Lease, served: Mapping[str, int], now: float) -> list[StoredEvent]:
+        """Take one event to begin a turn, of the chat that has waited longest for one.
+
+        Args:
+            lease: of the session that is free.
+            served: when each chat had its last turn, as a number that grows with each.
+            now: unix time, seconds.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            chats = [tuple(row) for row in connection.execute(QUERIES["first_of_chats"])]
+            for _, seq in sorted(chats, key=lambda first: (served.get(first[0], 0), first[1])):
+                if events := self._claim(connection, lease, [seq], 1, now):
+                    return events
+            return []
+
+        return await self._db.submit(work)
+
+    async def claim_notes(self, lease: Lease, now: float) -> list[StoredEvent]:
+        """Take what its senders want handed over within the turn that runs."""
+
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            seqs = [row["seq"] for row in connection.execute(QUERIES["wanted_as_notes"])]
+            return self._claim(connection, lease, seqs, len(seqs), now)
+
+        return await self._db.submit(work)
+
+    def _claim(
+        self, connection: sqlite3.Connection, lease: Lease, seqs: Many[int] | None, limit: int, now: float
+    ) -> list[StoredEvent]:
+        values = {
+            "instance": lease.instance, "epoch": lease.epoch, "limit": limit, "now": now,
+            "seqs": _array(seqs) if seqs is not None else None, "pushed_seq": self._sequence.last(connection),
+        }  # fmt: skip
+        return events_of(connection.execute(QUERIES["claim_events"], values))
 
     async def confirm(self, lease: Lease, seqs: Many[int], now: float) -> list[StoredEvent]:
         """Record that the client has read these. A stale lease confirms nothing."""
@@ -200,7 +249,7 @@ class Mailbox:
 
         def work(connection: sqlite3.Connection) -> list[StoredEvent]:
             connection.execute(QUERIES["end_instance"], {"id": instance, "now": now})
-            return _events(connection.execute(QUERIES["give_back"], {"instance": instance, "now": now}))
+            return events_of(connection.execute(QUERIES["give_back"], {"instance": instance, "now": now}))
 
         return await self._db.submit(work)
 
@@ -241,29 +290,29 @@ class Mailbox:
         await self._db.submit(lambda connection: write(connection, "probed", 1), durable=True)
 
     async def _events_of(self, query: str, **values: object) -> list[StoredEvent]:
-        return await self._db.submit(lambda connection: _events(connection.execute(QUERIES[query], values)))
+        return await self._db.submit(lambda connection: events_of(connection.execute(QUERIES[query], values)))
 
 
 def _array(numbers: Many[int]) -> str:
     return f"[{','.join(map(str, numbers))}]"
 
 
-def _events(rows: sqlite3.Cursor) -> list[StoredEvent]:
-    events = []
-    for row in rows:
-        inbound = _decode(row["detail"])
-        inbound.text = row["text"]
-        events.append(
-            StoredEvent(
-                seq=row["seq"],
-                delivery_id=row["delivery_id"],
-                worker=row["worker"],
-                inbound=inbound,
-                state=row["state"],
-                pushes=row["pushes"],
-                accepted_at=row["accepted_at"],
-                role=row["role"],
-            )
-        )
-    events.sort(key=lambda event: event.seq)  # RETURNING promises no order
-    return events
+def events_of(rows: sqlite3.Cursor) -> list[StoredEvent]:
+    """Return the events of a query's rows, oldest first."""
+    return sorted(map(event_of, rows), key=lambda event: event.seq)  # RETURNING promises no order
+
+
+def event_of(row: sqlite3.Row) -> StoredEvent:
+    """Return the event of a row."""
+    inbound = _decode(row["detail"])
+    inbound.text = row["text"]
+    return StoredEvent(
+        seq=row["seq"],
+        delivery_id=row["delivery_id"],
+        worker=row["worker"],
+        inbound=inbound,
+        state=row["state"],
+        pushes=row["pushes"],
+        accepted_at=row["accepted_at"],
+        role=row["role"],
+    )

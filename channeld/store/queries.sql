@@ -3,35 +3,44 @@
 
 -- name: accept_event
 INSERT INTO event (seq, delivery_id, worker, event_key, chat, kind, message_id, text, detail, accepted_at, changed_at,
-                   not_before, state, pushes, instance, epoch, role)
+                   not_before, state, pushes, pushed_seq, instance, epoch, role, written_at)
 VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :text, :detail, :now, :now,
-        :not_before, :state, :pushes, :instance, :epoch, :role)
+        :not_before, :state, :pushes, :pushed_seq, :instance, :epoch, :role, :written_at)
 ON CONFLICT (worker, event_key) DO NOTHING;
 
 -- name: may_claim
 -- May an event that is being accepted go straight to this holder? Not past an older one of its chat, nor to a stale one.
 SELECT 1 FROM instance
  WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued'));
+   AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued') AND hold IS NULL);
 
 -- name: claim_events
--- The oldest events that may go: none of them behind an older one of its chat that is held.
-UPDATE event SET state = 'pushed', pushes = pushes + 1, instance = :instance, epoch = :epoch, changed_at = :now
+-- The oldest events that may go: none of them behind an older one of its chat that is not complete.
+UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq, instance = :instance, epoch = :epoch,
+       changed_at = :now
  WHERE seq IN (
     SELECT e.seq FROM event AS e
-     WHERE e.state = 'queued'
+     WHERE e.state = 'queued' AND (:seqs IS NULL OR e.seq IN (SELECT value FROM json_each(:seqs)))
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
-                          AND older.state IN ('held', 'queued') AND older.seq < e.seq)
+                          AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
+
+-- name: first_of_chats
+-- The event of each chat that may go next.
+SELECT chat, min(seq) AS seq FROM event WHERE state = 'queued' GROUP BY chat ORDER BY seq;
+
+-- name: wanted_as_notes
+SELECT seq FROM event WHERE state = 'queued' AND asap ORDER BY seq;
 
 -- name: confirm_events
 -- The client has read these. Where its reply was faster than its receipt, the event is answered by now.
 UPDATE event
    SET changed_at = :now,
        state = CASE WHEN EXISTS (SELECT 1 FROM part JOIN call ON call.id = part.call
-                                  WHERE part.chat = event.chat AND part.seq > event.seq AND part.kind = 'message'
+                                  WHERE part.chat = event.chat AND part.seq > coalesce(event.pushed_seq, event.seq)
+                                    AND part.kind = 'message'
                                     AND call.instance = :instance)
                     THEN 'answered' ELSE 'delivered' END
  WHERE state = 'pushed' AND instance = :instance AND epoch = :epoch AND seq IN (SELECT value FROM json_each(:seqs))
@@ -46,14 +55,20 @@ UPDATE event SET epoch = :epoch
  WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen') AND instance = :instance;
 
 -- name: repush_event
+-- pushed_seq stays: it may have been answered since the first push.
 UPDATE event SET pushes = pushes + 1, changed_at = :now
  WHERE seq = :seq AND state = 'pushed' AND instance = :instance AND epoch = :epoch
 RETURNING *;
 
 -- name: give_back
 -- The process has ended before it confirmed these.
-UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
- WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen') AND instance = :instance
+-- So do those that its hooks never said Claude was given, and notes that got neither an answer nor a turn of their own.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, prompt_id = NULL, note = 0,
+       again = (state = 'seen' OR again), changed_at = :now
+ WHERE state IN ('pushed', 'delivered', 'seen') AND instance = :instance
+   AND (state = 'pushed'
+        OR (state = 'delivered' AND (SELECT hooked FROM instance WHERE id = :instance))
+        OR (state = 'seen' AND note AND NOT again))
 RETURNING *;
 
 -- name: answer_events
@@ -78,7 +93,8 @@ UPDATE event SET latest = :text, changed_at = :now WHERE seq = :seq;
 -- name: retry_event
 -- By a person's word: whoever was given it gets it again, flagged.
 -- As it is now: its edit may have been read before it.
-UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, text = coalesce(latest, text), changed_at = :now
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, text = coalesce(latest, text), changed_at = :now,
+       prompt_id = NULL, note = 0, written_at = :now
  WHERE seq = :seq AND state IN ('delivered', 'seen', 'dropped')
 RETURNING *;
 
@@ -99,6 +115,79 @@ SELECT chat, kind, min(changed_at) AS since FROM event
  WHERE instance = :instance AND state IN ('delivered', 'seen') AND state IN ('pushed', 'delivered', 'seen')
    AND changed_at > :after
  GROUP BY chat, kind;
+
+-- Turns. What a session process was given to begin a turn, or within one.
+
+-- name: see_event
+-- The hook says that Claude was given it.
+UPDATE event SET state = 'seen', prompt_id = :prompt_id, note = :note, asap = 0, changed_at = :now
+ WHERE instance = :instance AND delivery_id = :delivery_id AND state IN ('pushed', 'delivered')
+   AND state IN ('pushed', 'delivered', 'seen')
+RETURNING *;
+
+-- name: hooks_say
+UPDATE instance SET hooked = 1, permission_mode = :mode, transcript = :transcript, prompt_id = :prompt_id,
+       typed = :typed
+ WHERE id = :instance;
+
+-- name: hooks_said
+SELECT hooked, permission_mode, transcript, prompt_id, typed FROM instance WHERE id = :instance;
+
+-- name: given_in_turn
+-- From the newest on: a turn that runs has given its events lately.
+SELECT * FROM event WHERE instance = :instance AND prompt_id = :prompt_id AND state IN ('seen', 'answered') ORDER BY seq DESC
+ LIMIT 100;
+
+-- name: began_turn
+-- The event that a turn began with, unless it has been answered: then nothing is owed to it.
+SELECT * FROM event WHERE instance = :instance AND prompt_id = :prompt_id AND NOT note AND state = 'seen'
+   AND state IN ('pushed', 'delivered', 'seen') ORDER BY seq LIMIT 1;
+
+-- name: requeue_notes
+-- A turn is over. What was handed over in its midst, asks for something and got no reply, gets a turn of its own, once.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, prompt_id = NULL, note = 0, again = 1, changed_at = :now
+ WHERE instance = :instance AND prompt_id = :prompt_id AND note AND NOT again AND state = 'seen'
+   AND state IN ('pushed', 'delivered', 'seen') AND kind IN ('message', 'edited', 'button', 'webhook')
+RETURNING *;
+
+-- name: awaited
+-- Given to a process whose hooks have not said yet that Claude was given them.
+SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state IN ('pushed', 'delivered', 'seen');
+
+-- Messages that wait for a person's word.
+
+-- name: hold_stale
+UPDATE event SET state = 'held', hold = 'stale', changed_at = :now
+ WHERE state = 'queued' AND written_at < :before AND NOT cleared AND kind IN ('message', 'edited')
+   AND worker IN (SELECT value FROM json_each(:workers))
+RETURNING *;
+
+-- name: hold_unattended
+UPDATE event SET state = 'held', hold = 'unattended', changed_at = :now
+ WHERE state = 'queued' AND role = 'chatter' AND NOT cleared
+RETURNING *;
+
+-- name: clear_held
+-- cleared: a person's word; else the reason has gone.
+UPDATE event SET state = 'queued', hold = NULL, cleared = :cleared, changed_at = :now
+ WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold AND seq IN (SELECT value FROM json_each(:seqs))
+RETURNING *;
+
+-- name: drop_held
+UPDATE event SET state = 'dropped', hold = NULL, changed_at = :now
+ WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold AND seq IN (SELECT value FROM json_each(:seqs))
+RETURNING *;
+
+-- name: held
+SELECT * FROM event WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold ORDER BY seq;
+
+-- name: queued_in
+SELECT * FROM event WHERE chat = :chat AND state = 'queued' AND state IN ('held', 'queued') ORDER BY seq;
+
+-- name: want_as_notes
+-- Everything that waits in the chat: none may pass an older one.
+UPDATE event SET asap = 1 WHERE chat = :chat AND state = 'queued' AND state IN ('held', 'queued')
+RETURNING *;
 
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)

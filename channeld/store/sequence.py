@@ -16,13 +16,17 @@ class Sequence:
 
     def next(self, connection: sqlite3.Connection) -> int:
         """Return a number larger than every one before it, also across restarts and retention."""
+        self._last = self.last(connection) + 1
+        return self._last
+
+    def last(self, connection: sqlite3.Connection) -> int:
+        """Return the last number that was handed out."""
         if self._last is None:
             self._last = max(
                 read(connection, "seq"),
                 connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0],
                 connection.execute("SELECT coalesce(max(seq), 0) FROM part").fetchone()[0],
             )
-        self._last += 1
         return self._last
 
     def remember(self, connection: sqlite3.Connection) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from channeld.cli.client import CommandFailed, NotRunning, ask
-from channeld.daemon.supervisor import Limits
+from channeld.daemon.limits import Limits
 from channeld.paths import Paths, find_paths
 from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.mcp_client import McpClient
@@ -38,7 +38,7 @@ class Daemon:
             self.environment["CHANNELD_TEST_FAULTPOINTS"] = points.path
         self._program = ["-m", "channeld.daemon"]
         if limits is not None:  # a test's deadlines are no setting of the product
-            start = f"start(find_paths(), Limits({limits.ready_s}, {limits.silent_s}, {limits.drain_s}))"
+            start = f"start(find_paths(), {limits!r})"
             imports = "from channeld.paths import find_paths; from channeld.daemon.app import Limits, start"
             self._program = ["-c", f"{imports}; {start}"]
         self.process: asyncio.subprocess.Process | None = None

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from channeld.daemon.supervisor import Limits
+from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from tests.doubles.daemon import TIMEOUT_S
 from tests.doubles.faultpoints import FaultPoints, Hit

@@ -21,7 +21,7 @@ from unittest import mock
 from channeld import faultpoint
 from channeld.daemon import __main__ as program
 from channeld.daemon import app
-from channeld.daemon.supervisor import Limits
+from channeld.daemon.limits import Limits
 from tests.doubles.daemon import TIMEOUT_S, Daemon
 
 

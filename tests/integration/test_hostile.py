@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from channeld.daemon.supervisor import Limits
+from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.faultpoints import FaultPoints

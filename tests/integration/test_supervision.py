@@ -11,7 +11,7 @@ import pytest
 
 from channeld.cli.client import CommandFailed
 from channeld.core.lifecycle import EXIT_BAD_CONFIG, EXIT_BAD_CREDENTIALS
-from channeld.daemon.supervisor import Limits
+from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.worker_end import CAPABILITIES, Pager

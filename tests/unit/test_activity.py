@@ -46,5 +46,6 @@ def test_it_says_when_to_look_again():
 def test_a_sender_is_told_when_it_takes_long():
     """With where to look, and not before."""
     work = [Work("web:main", 0.0)]
-    assert busy_text(work, BUSY_AFTER_S - 1) == "" and busy_text([], 1e9) == ""
-    assert "look at its terminal" in busy_text(work, BUSY_AFTER_S)
+    assert busy_text(work, BUSY_AFTER_S - 1, waits=True) == "" and busy_text([], 1e9, waits=True) == ""
+    for waits in (True, False):
+        assert "look at its terminal" in busy_text(work, BUSY_AFTER_S, waits=waits)

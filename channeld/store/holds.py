@@ -1,0 +1,52 @@
+"""Messages that wait for a person's word, and those that shall not wait for their turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+from channeld.core.model import StoredEvent
+from channeld.store.db import Database
+from channeld.store.mailbox import events_of
+from channeld.store.queries import QUERIES
+
+Hold = Literal["stale", "unattended"]
+
+
+class Holds:
+    """The store's side of holding and letting go. Times are unix seconds, passed in."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def hold_stale(self, before: float, workers: Iterable[str], now: float) -> list[StoredEvent]:
+        """Hold what was written before a moment, of workers that can ask its sender; returns those events."""
+        return await self._events("hold_stale", before=before, workers=json.dumps(list(workers)), now=now)
+
+    async def hold_unattended(self, now: float) -> list[StoredEvent]:
+        """Hold what non-approvers wrote; returns those events."""
+        return await self._events("hold_unattended", now=now)
+
+    async def held(self, hold: Hold) -> list[StoredEvent]:
+        """Return what is held for a reason, oldest first."""
+        return await self._events("held", hold=hold)
+
+    async def clear(self, hold: Hold, seqs: Iterable[int], now: float, *, by_word: bool) -> list[StoredEvent]:
+        """Queue held events; ``by_word``: a person said so, and they are not held again."""
+        return await self._events("clear_held", hold=hold, seqs=json.dumps(list(seqs)), cleared=by_word, now=now)
+
+    async def drop(self, hold: Hold, seqs: Iterable[int], now: float) -> list[StoredEvent]:
+        """Give held events up."""
+        return await self._events("drop_held", hold=hold, seqs=json.dumps(list(seqs)), now=now)
+
+    async def queued_in(self, chat: str) -> list[StoredEvent]:
+        """Return what waits in a chat, oldest first."""
+        return await self._events("queued_in", chat=chat)
+
+    async def want_as_notes(self, chat: str) -> list[StoredEvent]:
+        """Let what waits in a chat go into the turn that runs; returns those events."""
+        return await self._events("want_as_notes", chat=chat)
+
+    async def _events(self, query: str, **values: object) -> list[StoredEvent]:
+        return await self._db.submit(lambda connection: events_of(connection.execute(QUERIES[query], values)))

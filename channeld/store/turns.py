@@ -1,0 +1,77 @@
+"""What the hooks of a session said: which event Claude was given, which turn runs, and what a turn leaves undone."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from channeld.core.model import StoredEvent
+from channeld.core.turns import Said
+from channeld.store.db import Database
+from channeld.store.mailbox import event_of, events_of
+from channeld.store.queries import QUERIES
+
+
+class Turnbook:
+    """The store's side of turns. Times are unix seconds, passed in."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def seen(
+        self, instance: str, delivery_id: str, prompt_id: str, now: float, *, note: bool
+    ) -> StoredEvent | None:
+        """Record that Claude was given an event.
+
+        Args:
+            instance: the session process that says so.
+            delivery_id: as it stood in the tag.
+            prompt_id: of the turn.
+            now: unix time, seconds.
+            note: that turn was running before.
+
+        Returns:
+            The event; None if none of that id is outstanding in that process.
+        """
+        values = {"instance": instance, "delivery_id": delivery_id, "prompt_id": prompt_id, "note": note, "now": now}
+        found = await self._db.submit(lambda connection: events_of(connection.execute(QUERIES["see_event"], values)))
+        return found[0] if found else None
+
+    async def say(self, instance: str, mode: str, transcript: str, prompt_id: str | None, typed: bool) -> None:
+        """Write down what the hooks say, for a daemon to come."""
+        values = {
+            "instance": instance, "mode": mode, "transcript": transcript, "prompt_id": prompt_id, "typed": typed,
+        }  # fmt: skip
+        await self._db.submit(lambda connection: connection.execute(QUERIES["hooks_say"], values).rowcount)
+
+    async def said(self, instance: str) -> Said:
+        """Return what was written down of a session process that is attached."""
+
+        def work(connection: sqlite3.Connection) -> Said:
+            row = connection.execute(QUERIES["hooks_said"], {"instance": instance}).fetchone()
+            values = {"instance": instance, "prompt_id": row["prompt_id"]}
+            given = list(connection.execute(QUERIES["given_in_turn"], values)) if row["prompt_id"] else []
+            awaited = list(connection.execute(QUERIES["awaited"], values)) if row["hooked"] else []
+            return Said(
+                hooked=bool(row["hooked"]), permission_mode=row["permission_mode"], transcript=row["transcript"],
+                prompt_id=row["prompt_id"], typed=bool(row["typed"]),
+                given=[(event_of(each), bool(each["note"])) for each in given], awaited=[e["seq"] for e in awaited],
+            )  # fmt: skip
+
+        return await self._db.submit(work)
+
+    async def unanswered_origin(self, instance: str, prompt_id: str) -> StoredEvent | None:
+        """Return the event that a turn began with, if no reply has gone to its chat since."""
+        values = {"instance": instance, "prompt_id": prompt_id}
+        found = await self._db.submit(lambda connection: events_of(connection.execute(QUERIES["began_turn"], values)))
+        return found[0] if found else None
+
+    async def requeue_notes(self, instance: str, prompt_id: str, now: float) -> list[StoredEvent]:
+        """A turn is over: queue what was handed over in its midst and got no reply; returns those events."""
+        values = {"instance": instance, "prompt_id": prompt_id, "now": now}
+        return await self._db.submit(lambda connection: events_of(connection.execute(QUERIES["requeue_notes"], values)))
+
+    async def unseen(self, instance: str) -> list[StoredEvent]:
+        """Return the events that a process has read, and whose receipt by a hook is missing."""
+        return await self._db.submit(
+            lambda connection: events_of(connection.execute(QUERIES["awaited"], {"instance": instance}))
+        )
