@@ -337,6 +337,52 @@ UNION ALL
 SELECT worker, state, count(*), min(changed_at), sum(kind = 'message' AND changed_at > :after) FROM part
  WHERE state IN ('failed', 'uncertain') GROUP BY worker, state;
 
+-- name: put_prompt
+INSERT INTO prompt (id, kind, key, instance, content, asked_at, expires_at)
+VALUES (:id, :kind, :key, :instance, :content, :asked_at, :expires_at)
+ON CONFLICT (key) WHERE state = 'open' AND key IS NOT NULL DO NOTHING;
+
+-- name: change_prompt
+UPDATE prompt SET content = :content WHERE id = :id;
+
+-- name: answer_prompt
+-- Of two answers the first one finds it open.
+UPDATE prompt SET state = 'answered', answer = :answer, by_worker = :by_worker, by_id = :by_id, by_name = :by_name,
+       settled_at = :now
+ WHERE id = :id AND state = 'open';
+
+-- name: carried_out_prompt
+UPDATE prompt SET outcome = :outcome, carried_out = :carried_out WHERE id = :id AND state = 'answered';
+
+-- name: reopen_prompt
+UPDATE prompt SET state = 'open', answer = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
+ WHERE id = :id AND state = 'answered' AND carried_out = 0;
+
+-- name: close_prompt
+UPDATE prompt SET state = :state, outcome = :outcome, settled_at = :now WHERE id = :id AND state = 'open';
+
+-- name: unsettled_prompts
+SELECT * FROM prompt WHERE state = 'open' OR (state = 'answered' AND carried_out = 0) ORDER BY asked_at, id;
+
+-- name: find_prompt
+SELECT * FROM prompt WHERE id = :id;
+
+-- name: latest_prompts
+SELECT * FROM prompt ORDER BY asked_at DESC, id LIMIT :limit;
+
+-- name: answered_of_instance
+SELECT * FROM prompt WHERE instance = :instance AND kind = :kind AND state = 'answered' AND answer = :answer;
+
+-- name: instance_lives
+SELECT 1 FROM instance WHERE id = :instance AND ended_at IS NULL;
+
+-- name: settled_prompts
+SELECT id, content FROM prompt
+ WHERE state <> 'open' AND (state <> 'answered' OR carried_out) AND settled_at < :before LIMIT :limit;
+
+-- name: delete_prompt
+DELETE FROM prompt WHERE id = :id;
+
 -- name: finished_events
 -- What retention may remove: nothing that is still on its way.
 SELECT seq, kind, coalesce(latest, text) AS text, detail FROM event
@@ -352,7 +398,9 @@ INSERT INTO search (search, rowid, text) VALUES ('delete', :seq, :text);
 -- name: details_with_files
 SELECT detail FROM event WHERE instr(detail, '"path":') > 0
 UNION ALL
-SELECT detail FROM part WHERE instr(detail, '"path":') > 0;
+SELECT detail FROM part WHERE instr(detail, '"path":') > 0
+UNION ALL
+SELECT content FROM prompt WHERE instr(content, '"path":') > 0;
 
 -- name: delete_event
 DELETE FROM event WHERE seq = :seq;
