@@ -169,6 +169,12 @@ class Prompts:
             except StoreUnavailable:  # people have been told already; the record follows
                 await asyncio.sleep(_STORE_RETRY_S)
 
+    async def close_key(self, key: str, state: PromptState, outcome: str = "") -> None:
+        """Settle the open prompt of a key, if there is one."""
+        for prompt in self.open_ones():
+            if prompt.key == key:
+                await self.close(prompt.id, state, outcome)
+
     def close_soon(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt from where nothing can be awaited."""
         self.spawn(self.close(prompt_id, state, outcome))
@@ -311,6 +317,10 @@ class Prompts:
             if prompt.instance == instance and prompt.state == PromptState.ANSWERED
         ]  # fmt: skip
 
+    async def answered_so(self, instance: str, kind: str, answer: str) -> list[StoredPrompt]:
+        """Return the prompts of a session process that were answered in one way."""
+        return await self._store.answered_so(instance, kind, answer)
+
     async def session_ended(self, instance: str) -> None:
         """Nobody waits any more for what a session process asked."""
         for prompt in self.open_ones(instance=instance):
@@ -333,7 +343,7 @@ class Prompts:
             if prompt.id in self._open:
                 self._show(prompt, link.name)
 
-    async def close_all(self) -> None:
+    def stop(self) -> None:
         """Stop: the prompts stay open on disk."""
         if self._expiry is not None:
             self._expiry.cancel()
