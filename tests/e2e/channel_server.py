@@ -1,7 +1,9 @@
-"""The smallest MCP server with a channel, to prove the lab by itself. Standard library only.
+"""An MCP server with a channel that is the test's mouth and ears. Standard library only.
 
-``channel_server.py SOCKET`` connects to a Unix socket: each line that arrives there becomes a channel event, each call
-of its one tool, ``reply``, is written there as a line of JSON. It ends when stdin does.
+``channel_server.py SOCKET`` connects to a Unix socket. Everything that Claude Code says to it is written there, a line
+of JSON each. Each line that arrives there is a message for Claude Code, in JSON-RPC; one with ``decide`` instead says
+how the hooks of an event are answered from now on, for one tool or, where that is empty, for any: ``{"decide":
+["PreToolUse", "Bash"], "with": {…}}``. Every call of a tool is answered at once. It ends when stdin does.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-TOOL = {
+REPLY = {
     "name": "reply",
     "description": "Answer a chat.",
     "inputSchema": {
@@ -26,6 +28,8 @@ METHOD_NOT_FOUND = -32601
 READY_PING = "ready"
 SETTLE_S = 0.5  # from the tools having been read to their being offered to the model
 
+decisions: dict[tuple[str, str], Any] = {}
+
 
 def write(message: dict[str, Any]) -> None:
     """Send one JSON-RPC message to the client."""
@@ -33,30 +37,35 @@ def write(message: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def push(test: socket.socket) -> None:
-    """Turn each line from the test into an event."""
-    for number, line in enumerate(test.makefile(encoding="utf-8"), 1):
-        meta = {"chat_id": "lab:main", "message_id": str(number), "user": "tester"}
-        write({"method": "notifications/claude/channel", "params": {"content": line.strip(), "meta": meta}})
+def obey(test: socket.socket) -> None:
+    """Do what each line from the test says."""
+    for line in test.makefile(encoding="utf-8"):
+        message = json.loads(line)
+        if "decide" in message:
+            decisions[tuple(message["decide"])] = message["with"]
+        else:
+            write(message)
 
 
-def answer(request: dict[str, Any], test: socket.socket) -> dict[str, Any]:
+def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
     """Return ``result`` or ``error`` for a request."""
-    match request["method"]:
+    match method:
         case "initialize":
-            capabilities: dict[str, Any] = {"experimental": {"claude/channel": {}}, "tools": {}}
-            version = request["params"]["protocolVersion"]
-            info = {"name": "channeld", "version": "0"}
+            experimental: dict[str, Any] = {"claude/channel": {}, "claude/channel/permission": {}}
+            version, info = params["protocolVersion"], {"name": "channeld", "version": "0"}
+            capabilities = {"experimental": experimental, "tools": {}}
             return {"result": {"protocolVersion": version, "capabilities": capabilities, "serverInfo": info}}
         case "tools/list":
-            return {"result": {"tools": [TOOL]}}
+            return {"result": {"tools": [REPLY]}}
         case "tools/call":
-            test.sendall(json.dumps(request["params"]["arguments"]).encode() + b"\n")
-            return {"result": {"content": [{"type": "text", "text": "sent (id: 1)"}]}}
+            told = "sent (id: 1)"
+            if params["name"] == "session_event":
+                event, tool = params["arguments"]["event"], params["arguments"].get("tool_name", "")
+                told = json.dumps(decisions.get((event, tool), decisions.get((event, ""), {})))
+            return {"result": {"content": [{"type": "text", "text": told}]}}
         case "ping":
             return {"result": {}}
-        case method:
-            return {"error": {"code": METHOD_NOT_FOUND, "message": f"Method not found: {method}"}}
+    return {"error": {"code": METHOD_NOT_FOUND, "message": f"Method not found: {method}"}}
 
 
 def main() -> None:
@@ -65,15 +74,16 @@ def main() -> None:
         test.connect(sys.argv[1])
         for line in sys.stdin:
             message = json.loads(line)
+            test.sendall(line.encode())
             if "method" in message and "id" in message:
-                write({"id": message["id"], **answer(message, test)})
+                write({"id": message["id"], **answer(message["method"], message.get("params", {}))})
                 if message["method"] == "tools/list":
                     # Claude Code drops events that come before it has read its tools, and says nothing.
                     write({"id": READY_PING, "method": "ping"})
             elif message.get("id") == READY_PING:
-                pushing = threading.Timer(SETTLE_S, push, [test])
-                pushing.daemon = True
-                pushing.start()
+                obeying = threading.Timer(SETTLE_S, obey, [test])
+                obeying.daemon = True
+                obeying.start()
 
 
 if __name__ == "__main__":

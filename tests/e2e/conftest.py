@@ -13,6 +13,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.doubles.daemon import Daemon
 from tests.doubles.faultpoints import FaultPoints
+from tests.e2e.channel import Channel
 from tests.e2e.chat import ARGUMENTS, Chat, find_browser
 from tests.e2e.lab import ClaudeLab, missing_tools
 from tests.e2e.page import Home, Stage, living
@@ -44,6 +45,13 @@ async def lab(tmp_path: Path) -> AsyncIterator[ClaudeLab]:
     """A Claude Code session that the test starts; ended with the test."""
     async with ClaudeLab(tmp_path / "lab") as session:
         yield session
+
+
+@pytest.fixture
+async def channel(tmp_path: Path) -> AsyncIterator[Channel]:
+    """A channel that the test itself is the server of."""
+    async with Channel.open(tmp_path / "server") as listening:
+        yield listening
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ a daemon outside.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tests.e2e.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 KEY = "loopback-only-dummy-key"
-OPT_IN = ("--dangerously-load-development-channels", "server:channeld")
+FLAG = "--dangerously-load-development-channels"
+SERVER, PLUGIN = "server:channeld", "plugin:channeld@channeld"
+RULES = ["mcp__channeld", "mcp__plugin_channeld_channeld"]
 CHANNEL_DIALOG = "I am using this for local development"
 READY = ("? for shortcuts", "mode on")
 
@@ -37,13 +40,17 @@ class ClaudeLab:
         self.folder = folder
         self.home = folder / "home"
         self.project = folder / "project"
+        self._more: dict[str, str] = {}
         self.model: ScriptedModel
         self.terminal: Terminal
 
     async def start(
         self,
-        server: dict[str, Any],
+        server: dict[str, Any] | None = None,
         *,
+        marketplace: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
         opt_in: bool = True,
         wrapper: str | None = None,
         arguments: Sequence[str] = (),
@@ -51,14 +58,21 @@ class ClaudeLab:
         """Start Claude Code with one MCP server named channeld and wait for its prompt.
 
         Args:
-            server: the server's entry in ``.mcp.json``.
+            server: the server's entry in ``.mcp.json``; None where the plugin brings it.
+            marketplace: the folder of a marketplace named channeld, whose plugin channeld is installed first.
+            environment: more variables, for the session and so for what it starts.
+            settings: more of the user's settings.
             opt_in: pass the flag that lets the server's channel events in.
             wrapper: body of a shell script that stands between the terminal and Claude Code; it starts ``"$@"``.
             arguments: more of the command line.
         """
-        self._furnish(server)
-        self.model = await ScriptedModel.start()
-        command = [str(claude_binary()), *(OPT_IN if opt_in else ()), *arguments]
+        await self.furnish(server, settings)
+        self._more = dict(environment or {})
+        if marketplace is not None:
+            await self.claude("plugin", "marketplace", "add", str(marketplace))
+            await self.claude("plugin", "install", PLUGIN.partition(":")[2])
+        flags = (FLAG, SERVER if marketplace is None else PLUGIN) if opt_in else ()
+        command = [str(claude_binary()), *flags, *arguments]
         if wrapper is not None:
             command = [str(self._write_wrapper(wrapper)), *command]
         self.terminal = await Terminal.start(
@@ -67,6 +81,17 @@ class ClaudeLab:
         if await self.terminal.wait_for(CHANNEL_DIALOG, *READY, timeout_s=60) == CHANNEL_DIALOG:
             await self.terminal.press("Enter")
             await self.terminal.wait_for(*READY)
+
+    async def claude(self, *arguments: str) -> str:
+        """Run a command of Claude Code that is no session, as the session is run, and return what it prints."""
+        process = await asyncio.create_subprocess_exec(
+            *self.model.join, "env", "-i", *self._environment(), str(claude_binary()), *arguments,
+            cwd=self.project, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        printed, _ = await process.communicate()
+        assert process.returncode == 0, f"claude {' '.join(arguments)}: {printed.decode()}"
+        return printed.decode()
 
     async def __aenter__(self) -> ClaudeLab:
         return self
@@ -81,12 +106,17 @@ class ClaudeLab:
         if hasattr(self, "model"):
             await self.model.stop()
 
-    def _furnish(self, server: dict[str, Any]) -> None:
+    async def furnish(self, server: dict[str, Any] | None = None, settings: Mapping[str, Any] | None = None) -> None:
+        """Make the home, the project and the network of a session: ``start`` does it, ``claude`` needs it."""
+        self._write_files(server, settings or {})
+        self.model = await ScriptedModel.start()
+
+    def _write_files(self, server: dict[str, Any] | None, more: Mapping[str, Any]) -> None:
         """Write the files that let Claude Code start without its first-run dialogs."""
         (self.home / ".claude").mkdir(parents=True)
         self.project.mkdir()
         known = {"enabledMcpjsonServers": ["channeld"]}
-        settings = {**known, "permissions": {"allow": ["mcp__channeld"]}}
+        settings = {**known, "permissions": {"allow": RULES}, **more}
         state = {
             "hasCompletedOnboarding": True,
             "hasSeenAutoDefaultNotice": True,
@@ -99,7 +129,8 @@ class ClaudeLab:
         }
         (self.home / ".claude.json").write_text(json.dumps(state))
         (self.home / ".claude" / "settings.json").write_text(json.dumps(settings))
-        (self.project / ".mcp.json").write_text(json.dumps({"mcpServers": {"channeld": server}}))
+        if server is not None:
+            (self.project / ".mcp.json").write_text(json.dumps({"mcpServers": {"channeld": server}}))
 
     def _write_wrapper(self, body: str) -> Path:
         script = self.folder / "wrapper"
@@ -116,6 +147,7 @@ class ClaudeLab:
             "DISABLE_AUTOUPDATER": "1",
             "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.model.port}",
             "ANTHROPIC_API_KEY": KEY,
+            **self._more,
         }
         return [f"{name}={value}" for name, value in environment.items()]
 

@@ -7,9 +7,15 @@ It ends when stdin does, so it never outlives its test.
 
 What the model does is decided by the text of each channel event it has not answered yet:
 
+    run COMMAND      runs it with the tool Bash
+    ask              asks which colour: Red or Blue (AskUserQuestion); ``ask-many`` lets several be chosen
+    plan TEXT        goes into plan mode and then proposes TEXT as its plan
     tool NAME JSON   calls the tool whose name ends in NAME with these arguments
-    mute TEXT        writes TEXT to the terminal and calls no tool
+    say TEXT         writes TEXT to the terminal and calls no tool
     anything else    calls the tool whose name ends in ``__reply`` with ``echo: `` and the text
+
+What somebody types into the terminal is obeyed too, where it begins with one of these words. After every tool result
+it says ``done``.
 """
 
 from __future__ import annotations
@@ -23,15 +29,20 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 EVENT = re.compile(r"<channel ([^>]*)>\n(.*?)\n</channel>", re.DOTALL)
 ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+PLAN_FILE = re.compile(r"/\S+/plans/\S+\.md")
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
+WORDS = {"run", "ask", "ask-many", "plan", "tool", "say"}
+
 Block = dict[str, Any]
+
+SAID: Block = {"type": "text", "text": "done"}
 
 
 class Script:
@@ -39,6 +50,7 @@ class Script:
 
     def __init__(self) -> None:
         self._answered: set[str] = set()
+        self._next: list[Callable[[list[dict[str, Any]], list[str]], Block]] = []  # what follows on a tool's result
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
 
@@ -47,29 +59,76 @@ class Script:
 
         Requests without tools (titles, summaries) quote events too and must not use them up.
         """
-        events = new_events(messages) if tools else iter(())
+        if not tools:
+            return [SAID]
         with self._lock:
-            blocks = [self._act(meta, text, tools) for meta, text in events if self._is_new(meta)]
-        return blocks or [{"type": "text", "text": "done"}]
+            blocks = [
+                self._act(meta, text, tools) for meta, text in new_events(messages) if self._is_new(event_key(meta))
+            ]
+            blocks += [self._act({}, text, tools) for key, text in typed(messages) if self._is_new(key)]
+            if not blocks and self._next:
+                blocks = [self._next.pop(0)(messages, tools)]
+        return blocks or [SAID]
 
-    def _is_new(self, meta: dict[str, str]) -> bool:
-        key = meta.get("delivery_id") or meta.get("message_id", "")
+    def _is_new(self, key: str) -> bool:
         known = key in self._answered
         self._answered.add(key)
         return not known
 
     def _act(self, meta: dict[str, str], text: str, tools: list[str]) -> Block:
         word, _, rest = text.partition(" ")
-        if word == "mute":
-            return {"type": "text", "text": rest}
-        if word == "tool":
-            name, _, arguments = rest.partition(" ")
-            return self._call(name, json.loads(arguments or "{}"), tools)
+        match word:
+            case "say":
+                return {"type": "text", "text": rest}
+            case "run":
+                return self._call("Bash", {"command": rest, "description": "Do as told"}, tools)
+            case "ask" | "ask-many":
+                return self._call("AskUserQuestion", {"questions": [question(several=word == "ask-many")]}, tools)
+            case "plan":
+                self._next = [
+                    lambda messages, tools: self._call("Write", {**plan_file(messages), "content": rest}, tools),
+                    lambda _, tools: self._call("ExitPlanMode", {}, tools),
+                ]
+                return self._call("EnterPlanMode", {}, tools)
+            case "tool":
+                name, _, arguments = rest.partition(" ")
+                return self._call(name, json.loads(arguments or "{}"), tools)
         return self._call("__reply", {"chat_id": meta.get("chat_id", ""), "text": f"echo: {text}"}, tools)
 
     def _call(self, ending: str, arguments: dict[str, Any], tools: list[str]) -> Block:
         name = next((tool for tool in tools if tool.endswith(ending)), ending)
         return {"type": "tool_use", "id": f"toolu_{next(self._numbers):016d}", "name": name, "input": arguments}
+
+
+def question(*, several: bool) -> Block:
+    """Return one question of the tool AskUserQuestion."""
+    options = [{"label": name, "description": f"As {name.lower()} as can be"} for name in ("Red", "Blue")]
+    return {"question": "Which colour?", "header": "Colour", "multiSelect": several, "options": options}
+
+
+def plan_file(messages: list[dict[str, Any]]) -> Block:
+    """Return the file into which Claude Code wants a plan written: it says so when plan mode begins."""
+    said = "\n".join(part for message in messages for part in parts_of(message))
+    return {"file_path": PLAN_FILE.findall(said)[-1]}
+
+
+def event_key(meta: dict[str, str]) -> str:
+    """Return what tells an event from every other; one that is pushed again is the same one."""
+    return meta.get("delivery_id") or meta.get("message_id", "")
+
+
+def typed(messages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield a key and the text of each command that was typed into the terminal, oldest first."""
+    for number, message in enumerate(messages):
+        for part in parts_of(message) if message.get("role") == "user" else ():
+            if part.partition(" ")[0] in WORDS:
+                yield f"{number}: {part}", part.strip()
+
+
+def parts_of(message: dict[str, Any]) -> list[str]:
+    """Return the texts of a message of the conversation."""
+    content = message.get("content", "")
+    return [content] if isinstance(content, str) else [part.get("text", "") for part in content]
 
 
 def new_events(messages: list[dict[str, Any]]) -> Iterator[tuple[dict[str, str], str]]:
@@ -81,9 +140,7 @@ def new_events(messages: list[dict[str, Any]]) -> Iterator[tuple[dict[str, str],
     for message in messages:
         if message.get("role") not in {"user", "system"}:
             continue
-        content = message.get("content", "")
-        parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
-        for attributes, text in EVENT.findall("\n".join(parts)):
+        for attributes, text in EVENT.findall("\n".join(parts_of(message))):
             yield {key: html.unescape(value) for key, value in ATTRIBUTE.findall(attributes)}, text.strip()
 
 

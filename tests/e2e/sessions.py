@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.doubles.daemon import Daemon
+from tests.e2e.lab import ROOT
 
 LIMIT_S = 30.0
 LOOK_EVERY_S = 0.1
@@ -25,6 +27,20 @@ def shim_of(daemon: Daemon, *arguments: str) -> dict[str, Any]:
         "args": ["mcp", "--no-start", *arguments],
         "env": {"CHANNELD_HOME": str(daemon.home)},
     }
+
+
+def plugin_of(home: Path) -> dict[str, Any]:
+    """Return what ``ClaudeLab.start`` needs to attach a session to the daemon of a home with the repository's plugin.
+
+    The plugin starts ``channeld mcp``, which is looked for in PATH. The session asks before it runs anything.
+    """
+    scripts = str(Path(sys.executable).parent)
+    environment = {
+        "PATH": f"{scripts}:{os.environ['PATH']}",
+        "CHANNELD_HOME": str(home),
+        "CHANNELD_NO_START": "1",
+    }
+    return {"marketplace": ROOT, "environment": environment, "arguments": ("--permission-mode", "default")}
 
 
 async def session_where(daemon: Daemon, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
