@@ -15,14 +15,18 @@ from channeld import __version__
 from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
 from channeld.daemon.access import Access
+from channeld.daemon.asking import Asking
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.health import Health
 from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
+from channeld.daemon.interview import Interview
 from channeld.daemon.limits import Limits
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
+from channeld.daemon.prompts import Prompts
+from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
@@ -35,6 +39,7 @@ from channeld.store.access import AccessList
 from channeld.store.db import Database
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
+from channeld.store.prompts import PromptStore
 from channeld.store.retention import Retention
 from channeld.store.sequence import Sequence
 from channeld.store.timeline import Timeline
@@ -107,8 +112,18 @@ class App:
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
         self._router.session_pushed = self._turnkeeper.look_soon
-        toolbox = Toolbox(self._router, outgoing, Hooks(self._turnkeeper), self._mailbox, self._outbox, self._timeline)
-        self._sessions = Sessions(self._router, toolbox, workers)
+        prompts = Prompts(PromptStore(self._database), access, notices)
+        relay = Relay(
+            prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
+            say=notices.say,
+        )  # fmt: skip
+        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
+        self._asking = self._router.asking = Asking(prompts, relay, interview, notices)
+        self._turnkeeper.has_dialog = self._asking.has_dialog
+        self._turnkeeper.turn_over = self._asking.turn_ended
+        hooks = Hooks(self._turnkeeper, self._asking)
+        toolbox = Toolbox(self._router, outgoing, hooks, self._mailbox, self._outbox, self._timeline)
+        self._sessions = Sessions(self._router, toolbox, self._asking, workers)
         self._supervisors = {
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
         }
@@ -130,6 +145,7 @@ class App:
             loop.add_signal_handler(number, self._stop.set)
         await self._database.open()
         try:
+            await self._asking.start()
             await self._sessions.resume(await self._mailbox.living_instances())
             essential = [
                 self._essential("router", self._router.run()),
@@ -155,6 +171,7 @@ class App:
                 task.cancel()
             self._sessions.close()
             self._router.close()
+            self._asking.close()
             self._control.close()
             await asyncio.sleep(0)  # let what was written leave
             for task in (*essential, *workers):

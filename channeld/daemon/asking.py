@@ -12,7 +12,7 @@ from channeld.core.hooks import Report
 from channeld.core.ids import worker_of
 from channeld.core.model import Inbound
 from channeld.core.permission import Request, read_verdict
-from channeld.core.prompts import Who
+from channeld.core.prompts import PromptState, Who
 from channeld.core.text import clean_name
 from channeld.daemon.interview import Interview
 from channeld.daemon.link import WorkerLink
@@ -103,10 +103,11 @@ class Asking:
             return False
         option, request_id = verdict
         shown = [
-            prompt for prompt in self._prompts.open_ones(kind=KIND)
-            if prompt.content.data["request_id"] == request_id and inbound.chat in prompt.content.chats
+            prompt for prompt in (*self._prompts.open_ones(kind=KIND), *self._prompts.settled)
+            if prompt.kind == KIND and prompt.content.data["request_id"] == request_id
+            and inbound.chat in prompt.content.chats
         ]  # fmt: skip
-        if len(shown) != 1:
+        if not shown or len([prompt for prompt in shown if prompt.state == PromptState.OPEN]) > 1:
             return False
         who = Who(worker_of(inbound.chat), inbound.sender_id, clean_name(inbound.sender, 60))
         try:

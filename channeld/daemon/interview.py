@@ -96,7 +96,8 @@ class Interview:
             kind, title, body, options, audience=audience, only=only, instance=session.instance, session=session.name,
             free=True, multiple=multiple, files=files,
         )  # fmt: skip
-        answer = self._waiting[prompt_id] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting[prompt_id] = answer
         state, outcome = PromptState.ELSEWHERE, "Closed at the terminal"  # by Escape, which cancels this
         try:
             async with asyncio.timeout_at(deadline):

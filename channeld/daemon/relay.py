@@ -246,5 +246,3 @@ class Relay:
 
     def _ledger(self, instance: str) -> _Ledger:
         return self._ledgers.setdefault(instance, _Ledger())
-
-

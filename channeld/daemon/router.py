@@ -19,6 +19,7 @@ from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
 from channeld.daemon.access import Access
+from channeld.daemon.asking import Asking
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.notices import Notices
@@ -78,6 +79,8 @@ class Router:
         self.capabilities: dict[str, m.Capabilities] = {}
         """What each worker said that it can do when it was last connected."""
         self._wake = asyncio.Event()
+        self.asking: Asking | None = None
+        """Set before anything runs: it needs the sessions that are kept here."""
         self.session_pushed: Callable[[Session], None] = lambda session: None
         """Called when events were pushed to a session."""
 
@@ -294,6 +297,8 @@ class Router:
         """Begin to give a worker what waits for it."""
         self.capabilities[link.name] = link.capabilities
         self.notices.worker_ready(link)
+        if self.asking is not None:
+            await self.asking.worker_ready(link)
         await self.outbound.worker_ready(link)
 
     async def worker_gone(self, link: WorkerLink) -> None:
@@ -325,8 +330,9 @@ class Router:
         link.send(m.History(ref=question.ref, items=kept, more=more or len(kept) < len(items)))
 
     async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
-        """Take the answer to a prompt: none is open, since nothing asks yet."""
-        link.send(m.Refused(ref=answer.ref, code="unknown_prompt", text="No prompt with this id is open."))
+        """Hand on somebody's answer to a prompt."""
+        assert self.asking is not None
+        await self.asking.answered(link, answer)
 
     # -- telling people
 
