@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -53,7 +52,7 @@ class Access:
             if (await self._list.policies()).get(worker, terms.policy) == Policy.DISABLED:
                 return None
             return standing_role(sender_id, terms, await self._list.standing(worker, sender_id))
-        except (StoreUnavailable, sqlite3.Error):
+        except StoreUnavailable:
             return None
 
     async def approver_chats(self) -> list[tuple[str, str, str]]:

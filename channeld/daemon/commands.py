@@ -119,10 +119,14 @@ class Commands:
             events = await self._mailbox.counts()
             waiting = await self._mailbox.waiting()
             parts = await self._outbox.counts(now - _LATELY_S)
+        except StoreUnavailable as trouble:
+            self._health.report_store(trouble)
+            events, waiting, parts = {}, [], []
+        try:
             access = await self._access.summary()
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
-            events, waiting, parts, access = {}, [], [], []
+            access = []
         return {
             "daemon": {
                 "version": __version__, "pid": os.getpid(), "started_at": self._started_at,
