@@ -15,9 +15,11 @@ from channeld import __version__
 from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
 from channeld.daemon.access import Access
+from channeld.daemon.access_commands import AccessCommands
 from channeld.daemon.asking import Asking
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
+from channeld.daemon.guard import Guard
 from channeld.daemon.health import Health
 from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
@@ -136,11 +138,13 @@ class App:
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
         }
         commands = Commands(
-            paths, self._health, self._router, self._sessions, self._supervisors,
+            paths, self._health, self._router, self._sessions, self._supervisors, access,
             mailbox=self._mailbox, outbox=self._outbox, timeline=self._timeline, outgoing=outgoing,
             stop=self._stop_soon,
         )  # fmt: skip
-        self._control = ControlServer(commands.table())
+        self._control = ControlServer(
+            {**commands.table(), **AccessCommands(access).table()}, Guard(self._sessions.processes)
+        )
 
     async def run(self) -> None:
         """Run until a signal or ``channeld stop``.
