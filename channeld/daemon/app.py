@@ -25,6 +25,7 @@ from channeld.daemon.interview import Interview
 from channeld.daemon.limits import Limits
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
+from channeld.daemon.pairing_dialog import PairingDialog
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
@@ -118,7 +119,10 @@ class App:
             say=notices.say,
         )  # fmt: skip
         interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
-        self._asking = self._router.asking = Asking(prompts, relay, interview, notices)
+        pairing = PairingDialog(
+            access, prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
+        )
+        self._asking = self._router.asking = Asking(prompts, relay, interview, pairing, notices)
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)

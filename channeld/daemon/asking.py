@@ -17,6 +17,7 @@ from channeld.core.text import clean_name
 from channeld.daemon.interview import Interview
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.notices import Notices
+from channeld.daemon.pairing_dialog import PairingDialog
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import KIND, Relay
 from channeld.daemon.session import Session
@@ -28,13 +29,17 @@ log = structlog.get_logger()
 class Asking:
     """Hands each thing to whom it concerns; see ``daemon/hooks.py`` for what hooks expect."""
 
-    def __init__(self, prompts: Prompts, relay: Relay, interview: Interview, notices: Notices) -> None:
-        self._prompts, self._relay, self._interview, self._notices = prompts, relay, interview, notices
+    def __init__(
+        self, prompts: Prompts, relay: Relay, interview: Interview, pairing: PairingDialog, notices: Notices
+    ) -> None:
+        self._prompts, self._relay, self._interview = prompts, relay, interview
+        self._pairing, self._notices = pairing, notices
 
     async def start(self) -> None:
         """Take up what an earlier daemon left open."""
         await self._prompts.start()
         await self._interview.start()
+        await self._pairing.start()
 
     # -- hooks
 
@@ -64,6 +69,7 @@ class Asking:
         """Hear that a session is there, perhaps again."""
         try:
             await self._relay.session_attached(session)
+            await self._pairing.session_attached(session)
         except StoreUnavailable as trouble:
             log.warning("verdicts_not_given", session=session.name, reason=str(trouble))
 
@@ -121,4 +127,5 @@ class Asking:
 
     def close(self) -> None:
         """Stop; what is open stays open on disk."""
+        self._pairing.stop()
         self._prompts.stop()

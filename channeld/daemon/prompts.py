@@ -65,6 +65,8 @@ class Prompts:
         self._open: dict[str, StoredPrompt] = {}
         self.settled: deque[StoredPrompt] = deque(maxlen=_REMEMBERED)
         """The latest that were settled, for those who answer them again."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when another set of prompts is open."""
         self._expiry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -140,6 +142,7 @@ class Prompts:
         log.info("prompt_opened", prompt=prompt.id, kind=kind, chats=content.chats, session=session)
         self._show(prompt)
         self._watch_expiry()
+        self.changed()
         return prompt.id
 
     async def change(
@@ -159,6 +162,12 @@ class Prompts:
         if prompt_id in self._open:
             self._show(prompt)
 
+    async def note(self, prompt_id: str, data: dict[str, Any]) -> None:
+        """Write down more of what a prompt's kind needs to know."""
+        if (prompt := self._open.get(prompt_id)) is not None:
+            prompt.content.data |= data
+            await self._store.change(prompt)
+
     async def close(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt that was not answered here; nothing happens where it is settled."""
         if (prompt := self._open.pop(prompt_id, None)) is None:
@@ -167,6 +176,7 @@ class Prompts:
         self.settled.append(prompt)
         log.info("prompt_closed", prompt=prompt_id, kind=prompt.kind, state=str(state))
         self._show(prompt)
+        self.changed()
         while True:
             try:
                 await self._store.close(prompt_id, state, outcome, time.time())
@@ -259,6 +269,7 @@ class Prompts:
         )  # fmt: skip
         self.settled.append(prompt)
         self._show(prompt)
+        self.changed()
         if not kind.confirms:
             await self._store.note_outcome(prompt_id, outcome, carried_out=True)
         return outcome
