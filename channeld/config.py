@@ -46,6 +46,7 @@ class PermissionsTable(_Table):
     relay: Literal["origin", "approvers", "off"] = "origin"
     question_timeout: float = Field(default=120, ge=0, le=570)
     pairing_dialog: bool = True
+    unattended_chatters: Literal["hold", "allow"] = "hold"
 
 
 class RetentionTable(_Table):

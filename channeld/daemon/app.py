@@ -35,9 +35,11 @@ from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.tools import Toolbox
 from channeld.daemon.turnkeeper import Turnkeeper
+from channeld.daemon.waiting import Waiting
 from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.access import AccessList
 from channeld.store.db import Database
+from channeld.store.holds import Holds
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
 from channeld.store.prompts import PromptStore
@@ -103,9 +105,14 @@ class App:
         workers = [worker for worker in config.worker_list() if worker.enabled]
         notices = Notices(self._timeline)
         access = Access(AccessList(self._database), workers, notices)
+        self._prompts = Prompts(PromptStore(self._database), access, notices)
+        self._waiting = Waiting(
+            Holds(self._database), self._prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
+            holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
+        )  # fmt: skip
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
-            access, config.delivery,
+            access, self._prompts, self._waiting, config.delivery,
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -113,16 +120,16 @@ class App:
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
         self._router.session_pushed = self._turnkeeper.look_soon
-        prompts = Prompts(PromptStore(self._database), access, notices)
+        self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
-            prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
+            self._prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
             say=notices.say,
         )  # fmt: skip
-        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
+        interview = Interview(self._prompts, notices, spool, config.permissions.question_timeout)
         pairing = PairingDialog(
-            access, prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
+            access, self._prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
         )
-        self._asking = self._router.asking = Asking(prompts, relay, interview, pairing, notices)
+        self._asking = Asking(self._prompts, relay, interview, pairing)
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)
@@ -154,6 +161,7 @@ class App:
             essential = [
                 self._essential("router", self._router.run()),
                 self._essential("turns", self._turnkeeper.run()),
+                self._essential("waiting", self._waiting.run()),
                 self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
                 self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(
