@@ -394,27 +394,32 @@ class Session:
         params = self._connection.client_params if self._connection is not None else None
         return params is not None and params.capabilities.elicitation is not None
 
-    async def show_form(self, message: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+    async def show_form(self, message: str, schema: dict[str, Any], form_id: str) -> dict[str, Any] | None:
         """Show a form in the terminal; cancelling this withdraws it.
 
         Args:
             message: what is asked.
             schema: of the fields, as MCP's elicitation has it.
+            form_id: never used before, for ``withdraw_form``.
 
         Returns:
             The fields; None: it was declined or closed, or the connection is gone.
         """
-        assert self._connection is not None and self.lease is not None
+        assert self._connection is not None
         params = {"mode": "form", "message": message, "requestedSchema": schema}
-        request_id = f"channeld-form-{self.lease.epoch}-{next(_numbers)}"
         try:
             answer = await self._connection.outbound.send_raw_request(
-                "elicitation/create", params, {"request_id": request_id}
+                "elicitation/create", params, {"request_id": form_id}
             )
         except MCPError:
             return None
         content = answer.get("content")
         return content if answer.get("action") == "accept" and isinstance(content, dict) else None
+
+    def withdraw_form(self, form_id: str) -> None:
+        """Close a form that was shown over an earlier connection."""
+        params = {"requestId": form_id, "reason": "not asked any more"}
+        self.protocol.write(_encode({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}) + b"\n")
 
     async def _read_so_far(self, request_id: str) -> bool:
         assert self._connection is not None
