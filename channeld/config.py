@@ -53,6 +53,9 @@ class WorkerTable(_Table):
     platform: str = ""
     enabled: bool = True
     command: list[str] | None = Field(default=None, min_length=1)
+    dm_policy: Literal["pairing", "allowlist", "disabled"] = "pairing"
+    may_approve: bool = True
+    max_per_minute: int = Field(default=60, ge=1, le=1_000_000)
 
 
 class WebTable(WorkerTable):
@@ -90,7 +93,11 @@ class Worker(BaseModel):
     platform: str
     enabled: bool
     command: list[str] | None
+    dm_policy: str
+    may_approve: bool
+    max_per_minute: int
     settings: dict[str, Any]
+    """What is the worker's own business."""
 
 
 class Config(_Table):
@@ -107,11 +114,9 @@ class Config(_Table):
         found = []
         for name, raw in self.workers.items():
             table = _table_of(name, raw).model_validate(raw)
-            settings = table.model_dump(exclude={"platform", "enabled", "command"})
-            found.append(
-                Worker(name=name, platform=table.platform or name, enabled=table.enabled, command=table.command,
-                       settings=settings)
-            )  # fmt: skip
+            everything = table.model_dump()
+            ours = {key: everything.pop(key) for key in WorkerTable.model_fields}
+            found.append(Worker(**{**ours, "platform": table.platform or name}, name=name, settings=everything))
         return found
 
 

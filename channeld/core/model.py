@@ -31,6 +31,7 @@ class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
     reply_to_id: str | None = None
     reply_to_user: str | None = None
     reply_to_text: str | None = None
+    reply_to_sender_id: str | None = None  # who wrote what is quoted; needed in groups, where it may be anybody
     forwarded_from: str | None = None
     group: bool = False  # others can read and write in that chat too
     mentioned: bool = False  # in a group: the account was addressed

@@ -14,21 +14,24 @@ import structlog
 from channeld import __version__
 from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
+from channeld.daemon.access import Access
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.health import Health
 from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
+from channeld.daemon.limits import Limits
+from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
 from channeld.daemon.router import Router
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
-from channeld.daemon.limits import Limits
 from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.tools import Toolbox
 from channeld.daemon.turnkeeper import Turnkeeper
 from channeld.paths import Paths, make_all, make_private, unusable
+from channeld.store.access import AccessList
 from channeld.store.db import Database
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
@@ -91,11 +94,13 @@ class App:
             inbox=str(paths.inbox.resolve()),
         )
         turnbook = Turnbook(self._database)
-        self._router = Router(
-            self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default,
-            waits_for_turns=config.delivery.busy == "wait",
-        )  # fmt: skip
         workers = [worker for worker in config.worker_list() if worker.enabled]
+        notices = Notices(self._timeline)
+        access = Access(AccessList(self._database), workers, notices)
+        self._router = Router(
+            self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
+            access, config.delivery,
+        )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
         self._turnkeeper = Turnkeeper(

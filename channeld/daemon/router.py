@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from channeld.config import DeliveryTable
 from channeld.core import routing
 from channeld.core.activity import PATIENCE_S, busy_text
 from channeld.core.delivery import EventState, PartState
@@ -17,6 +18,7 @@ from channeld.core.ids import is_chat_of
 from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
+from channeld.daemon.access import Access
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.notices import Notices
@@ -45,8 +47,9 @@ class Router:
         turnbook: Turnbook,
         health: Health,
         default_session: str | None,
-        *,
-        waits_for_turns: bool,
+        notices: Notices,
+        access: Access,
+        delivery: DeliveryTable,
     ) -> None:
         """Wire it.
 
@@ -57,17 +60,19 @@ class Router:
             turnbook: what hooks said of sessions.
             health: where trouble is reported.
             default_session: name of the session that chats go to; None: the latest that listens.
-            waits_for_turns: push an event only when the turn before it is over, where turns are known.
+            notices: tells workers.
+            access: the gate.
+            delivery: when an event may be pushed.
         """
         self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
-        self._waits_for_turns = waits_for_turns
+        self._delivery = delivery
         self._served: dict[str, int] = {}
         """Chats by when they had their last turn, as a number that grows with each."""
         self._default = default_session
         self._alone_since: float | None = time.time()
         """Since when nobody listens; None while somebody does."""
         self._look_again: asyncio.TimerHandle | None = None
-        self.notices = Notices(timeline)
+        self.notices, self._access = notices, access
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
         self.capabilities: dict[str, m.Capabilities] = {}
@@ -172,7 +177,7 @@ class Router:
 
     def by_turns(self, session: Session) -> bool:
         """Tell whether a session is given one event a turn."""
-        return self._waits_for_turns and session.turns.known
+        return self._delivery.busy == "wait" and session.turns.known
 
     def _room(self, session: Session) -> int:
         """Return how many events may be pushed to a session now."""
@@ -250,8 +255,9 @@ class Router:
             session.reserved += room
         try:
             results = await self._mailbox.accept(
-                link.name, [offer.event for offer in fine], lease if room else None, room, time.time()
-            )
+                link.name, [offer.event for offer in fine], lease if room else None, room, time.time(),
+                self._access.gate,
+            )  # fmt: skip
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
             text = f"{trouble} {trouble.hint}"
@@ -268,6 +274,8 @@ class Router:
         reach("router.accepted")
         for offer, result in zip(fine, results, strict=True):
             link.send(_answer(offer.ref, result))
+            if not result.ruling.admitted:
+                self._access.not_admitted(link.name, offer.event, result.ruling)
             if result.ruling.notice:
                 self.notices.say(offer.event.chat, result.ruling.notice, offer.event.message_id)
         fresh = [result.event for result in results if result.event is not None]

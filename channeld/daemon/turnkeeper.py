@@ -150,9 +150,7 @@ class Turnkeeper:
     async def _look(self, session: Session) -> None:
         now, turns = time.time(), session.turns
         turn = turns.turn
-        if turn is not None and (
-            turns.is_silent(now, self._limits.quiet_turn_s) or await asyncio.to_thread(self._was_interrupted, turns.transcript, turn)
-        ):
+        if turn is not None and await self._is_over(turns, turn, now):
             if turns.turn is not turn:  # a hook has ended it meanwhile
                 return
             log.info("turn_over_unreported", session=session.name)
@@ -169,6 +167,12 @@ class Turnkeeper:
             return
         self._router.look_around()
         self._router.wake()
+
+    async def _is_over(self, turns: Turns, turn: Turn, now: float) -> bool:
+        """Tell whether the turn that runs has ended without a word."""
+        return turns.is_silent(now, self._limits.quiet_turn_s) or await asyncio.to_thread(
+            self._was_interrupted, turns.transcript, turn
+        )
 
     @staticmethod
     def _was_interrupted(path: str, turn: Turn) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from channeld.core.access import Role, Ruling
+from channeld.core.access import Role, Ruling, without_quote
 from channeld.core.delivery import EventState, split_on_reconnect
 from channeld.core.model import Inbound, Lease, StoredEvent
 from channeld.store import timeline
@@ -87,6 +87,8 @@ class Mailbox:
                 if not ruling.admitted:
                     results.append(Acceptance(None, claimed=False, ruling=ruling))
                     continue
+                if not ruling.quotes:
+                    without_quote(inbound)
                 may_go = left > 0 and (chatters or ruling.role == Role.APPROVER)
                 acceptance = self._accept(connection, worker, inbound, ruling, lease if may_go else None, now)
                 left -= acceptance.claimed

@@ -337,6 +337,52 @@ UNION ALL
 SELECT worker, state, count(*), min(changed_at), sum(kind = 'message' AND changed_at > :after) FROM part
  WHERE state IN ('failed', 'uncertain') GROUP BY worker, state;
 
+-- name: put_prompt
+INSERT INTO prompt (id, kind, key, instance, content, asked_at, expires_at)
+VALUES (:id, :kind, :key, :instance, :content, :asked_at, :expires_at)
+ON CONFLICT (key) WHERE state = 'open' AND key IS NOT NULL DO NOTHING;
+
+-- name: change_prompt
+UPDATE prompt SET content = :content WHERE id = :id;
+
+-- name: answer_prompt
+-- Of two answers the first one finds it open.
+UPDATE prompt SET state = 'answered', answer = :answer, by_worker = :by_worker, by_id = :by_id, by_name = :by_name,
+       settled_at = :now
+ WHERE id = :id AND state = 'open';
+
+-- name: carried_out_prompt
+UPDATE prompt SET outcome = :outcome, carried_out = :carried_out WHERE id = :id AND state = 'answered';
+
+-- name: reopen_prompt
+UPDATE prompt SET state = 'open', answer = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
+ WHERE id = :id AND state = 'answered' AND carried_out = 0;
+
+-- name: close_prompt
+UPDATE prompt SET state = :state, outcome = :outcome, settled_at = :now WHERE id = :id AND state = 'open';
+
+-- name: unsettled_prompts
+SELECT * FROM prompt WHERE state = 'open' OR (state = 'answered' AND carried_out = 0) ORDER BY asked_at, id;
+
+-- name: find_prompt
+SELECT * FROM prompt WHERE id = :id;
+
+-- name: latest_prompts
+SELECT * FROM prompt ORDER BY asked_at DESC, id LIMIT :limit;
+
+-- name: answered_of_instance
+SELECT * FROM prompt WHERE instance = :instance AND kind = :kind AND state = 'answered' AND answer = :answer;
+
+-- name: instance_lives
+SELECT 1 FROM instance WHERE id = :instance AND ended_at IS NULL;
+
+-- name: settled_prompts
+SELECT id, content FROM prompt
+ WHERE state <> 'open' AND (state <> 'answered' OR carried_out) AND settled_at < :before LIMIT :limit;
+
+-- name: delete_prompt
+DELETE FROM prompt WHERE id = :id;
+
 -- name: finished_events
 -- What retention may remove: nothing that is still on its way.
 SELECT seq, kind, coalesce(latest, text) AS text, detail FROM event
@@ -352,7 +398,9 @@ INSERT INTO search (search, rowid, text) VALUES ('delete', :seq, :text);
 -- name: details_with_files
 SELECT detail FROM event WHERE instr(detail, '"path":') > 0
 UNION ALL
-SELECT detail FROM part WHERE instr(detail, '"path":') > 0;
+SELECT detail FROM part WHERE instr(detail, '"path":') > 0
+UNION ALL
+SELECT content FROM prompt WHERE instr(content, '"path":') > 0;
 
 -- name: delete_event
 DELETE FROM event WHERE seq = :seq;
@@ -365,3 +413,124 @@ DELETE FROM call WHERE accepted_at < :before AND NOT EXISTS (SELECT 1 FROM part 
 
 -- name: delete_ended_instances
 DELETE FROM instance WHERE ended_at < :before;
+
+-- Who may speak.
+
+-- name: access_facts
+SELECT (SELECT policy FROM access_policy WHERE worker = :worker) AS policy, role, name, chat
+  FROM (SELECT 1) LEFT JOIN person ON worker = :worker AND sender_id = :sender_id;
+
+-- name: group_facts
+SELECT require_mention, has_list,
+       EXISTS (SELECT 1 FROM group_sender AS s WHERE s.chat = g.chat AND s.sender_id = :sender_id) AS lists_sender
+  FROM open_group AS g WHERE chat = :chat;
+
+-- name: is_own_message
+SELECT 1 FROM part WHERE chat = :chat AND platform_id = :message_id;
+
+-- name: person_seen
+UPDATE person SET name = :name, chat = coalesce(:chat, chat) WHERE worker = :worker AND sender_id = :sender_id;
+
+-- name: count_dropped
+INSERT INTO dropped (worker, code, count, last_at) VALUES (:worker, :code, 1, :now)
+ON CONFLICT (worker, code) DO UPDATE SET count = count + 1, last_at = :now;
+
+-- name: find_pairing
+SELECT * FROM pairing WHERE worker = :worker AND sender_id = :sender_id AND expires_at > :now;
+
+-- name: open_pairings
+SELECT * FROM pairing WHERE expires_at > :now ORDER BY asked_at, id;
+
+-- name: count_pairings
+SELECT count(*) FROM pairing WHERE worker = :worker AND expires_at > :now;
+
+-- name: delete_expired_pairings
+DELETE FROM pairing WHERE expires_at <= :now;
+
+-- name: put_pairing
+INSERT INTO pairing (id, worker, sender_id, name, chat, code, answers, asked_at, expires_at)
+VALUES (:id, :worker, :sender_id, :name, :chat, :code, 1, :now, :expires_at);
+
+-- name: pairing_answered
+UPDATE pairing SET answers = answers + 1, name = :name, chat = :chat WHERE id = :id;
+
+-- name: delete_pairing
+DELETE FROM pairing WHERE worker = :worker AND sender_id = :sender_id RETURNING chat, name;
+
+-- name: owner_codes
+SELECT code, used_by FROM owner_code WHERE worker = :worker AND expires_at > :now;
+
+-- name: put_owner_code
+INSERT INTO owner_code (code, worker, expires_at) VALUES (:code, :worker, :expires_at);
+
+-- name: use_owner_code
+UPDATE owner_code SET used_by = :sender_id WHERE code = :code;
+
+-- name: delete_owner_codes
+DELETE FROM owner_code WHERE expires_at <= :now OR (worker = :worker AND used_by IS NULL);
+
+-- name: find_person
+SELECT * FROM person WHERE worker = :worker AND sender_id = :sender_id;
+
+-- name: people
+SELECT * FROM person ORDER BY worker, role, since, sender_id;
+
+-- name: put_person
+INSERT INTO person (worker, sender_id, role, name, chat, since, by)
+VALUES (:worker, :sender_id, :role, :name, :chat, :now, :by)
+ON CONFLICT (worker, sender_id) DO UPDATE
+   SET role = :role, name = CASE :name WHEN '' THEN name ELSE :name END, chat = coalesce(:chat, chat), since = :now,
+       by = :by;
+
+-- name: delete_person
+DELETE FROM person WHERE worker = :worker AND sender_id = :sender_id RETURNING role;
+
+-- name: waiting_of_sender
+-- What waits of somebody who may not speak any more, or only as somebody else.
+SELECT seq FROM event
+ WHERE state IN ('held', 'queued') AND worker = :worker AND json_extract(CAST(detail AS TEXT), '$.sender_id') = :sender_id;
+
+-- name: waiting_of_room
+SELECT seq FROM event
+ WHERE state IN ('held', 'queued') AND (chat = :chat OR substr(chat, 1, length(:chat) + 1) = :chat || '/');
+
+-- name: set_event_role
+UPDATE event SET role = :role WHERE seq = :seq;
+
+-- name: put_policy
+INSERT OR REPLACE INTO access_policy (worker, policy) VALUES (:worker, :policy);
+
+-- name: policies
+SELECT worker, policy FROM access_policy;
+
+-- name: put_group
+INSERT INTO open_group (chat, require_mention, has_list, since, by)
+VALUES (:chat, :require_mention, :has_list, :now, :by)
+ON CONFLICT (chat) DO UPDATE SET require_mention = :require_mention, has_list = :has_list;
+
+-- name: delete_group
+DELETE FROM open_group WHERE chat = :chat RETURNING chat;
+
+-- name: groups
+SELECT * FROM open_group ORDER BY chat;
+
+-- name: group_senders
+SELECT chat, sender_id FROM group_sender ORDER BY chat, sender_id;
+
+-- name: put_group_sender
+INSERT OR IGNORE INTO group_sender (chat, sender_id) VALUES (:chat, :sender_id);
+
+-- name: delete_group_senders
+DELETE FROM group_sender WHERE chat = :chat;
+
+-- name: delete_from_groups
+DELETE FROM group_sender WHERE sender_id = :sender_id AND substr(chat, 1, length(:worker) + 1) = :worker || ':';
+
+-- name: all_dropped
+SELECT * FROM dropped ORDER BY worker, code;
+
+-- name: put_change
+INSERT INTO access_change (at, by, what, worker, who) VALUES (:now, :by, :what, :worker, :who);
+
+-- name: latest_changes
+SELECT * FROM access_change ORDER BY id DESC LIMIT :limit;

@@ -1,4 +1,4 @@
-"""Removes what is old or too much: only messages whose way has ended."""
+"""Removes what is old or too much: only messages whose way has ended, and prompts that are settled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from channeld.core.model import Inbound, PartDetail
+from channeld.core.prompts import Content
 from channeld.store import sequence
 from channeld.store.db import Database
 from channeld.store.queries import QUERIES
@@ -15,6 +16,7 @@ from channeld.store.queries import QUERIES
 _BATCH: Final = 500
 _inbound = msgspec.json.Decoder(Inbound).decode
 _detail = msgspec.json.Decoder(PartDetail).decode
+_content = msgspec.json.Decoder(Content).decode
 
 
 class Retention:
@@ -66,6 +68,9 @@ class Retention:
         parts = connection.execute(QUERIES["finished_parts"], values).fetchall()
         files = [a.path for row in events for a in _inbound(row["detail"]).attachments if a.path]
         files += [a.path for row in parts for a in _detail(row["detail"]).files if a.path]
+        prompts = connection.execute(QUERIES["settled_prompts"], values).fetchall()
+        files += [a.path for row in prompts for a in _content(row["content"]).files if a.path]
+        connection.executemany(QUERIES["delete_prompt"], [{"id": row["id"]} for row in prompts])
         for rows, statement in ((events, "delete_event"), (parts, "delete_part")):
             for row in rows:
                 if row["kind"] == "message" and row["seq"] <= indexed:
@@ -73,7 +78,8 @@ class Retention:
                 connection.execute(QUERIES[statement], {"seq": row["seq"]})
         connection.execute(QUERIES["delete_empty_calls"], {"before": before})
         connection.execute(QUERIES["delete_ended_instances"], {"before": before})
-        return _Removed(files, len(events) + len(parts), max(len(events), len(parts)) == _BATCH)
+        sizes = len(events), len(parts), len(prompts)
+        return _Removed(files, sum(sizes), max(sizes) == _BATCH)
 
 
 class _Removed(msgspec.Struct):

@@ -13,6 +13,7 @@ import time
 
 from channeld.ipc import messages as m
 
+SENDER = "1"
 _BEAT_S = 5.0
 
 
@@ -51,7 +52,7 @@ class BenchWorker:
     def _offer(self) -> bytes:
         self._count += 1
         event = m.Inbound(
-            event_key=f"message:{self._count}", chat="bench:a", message_id=str(self._count), sender_id="1",
+            event_key=f"message:{self._count}", chat="bench:a", message_id=str(self._count), sender_id=SENDER,
             sender="Bench", text=f"{time.monotonic_ns()} and a few words of a usual length", sent_at=time.time(),
         )  # fmt: skip
         return m.encode(m.Offer(ref=self._count, event=event))

@@ -9,30 +9,62 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+import time
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from channeld.cli.client import CommandFailed, NotRunning, ask
+from channeld.core.access import Role
 from channeld.daemon.limits import Limits
 from channeld.paths import Paths, find_paths
+from channeld.store.access import AccessList
+from channeld.store.db import Database
 from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.mcp_client import McpClient
+from tests.doubles.stores import SENDER
 
 TIMEOUT_S = 40.0
 _POLL_S = 0.02
 SHIM = [sys.executable, "-m", "channeld.cli.entry", "mcp"]
 
 
+def _scripted_workers(config: str) -> dict[str, str]:
+    """Return the sender of ``message`` for each worker that has a command of its own."""
+    try:
+        workers = tomllib.loads(config).get("workers", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+    return {name: SENDER for name, table in workers.items() if isinstance(table, dict) and "command" in table}
+
+
 class Daemon:
     """``channeld run`` under a ``CHANNELD_HOME`` of its own, which outlives the process."""
 
-    def __init__(self, config: str, *, points: FaultPoints | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        config: str,
+        *,
+        points: FaultPoints | None = None,
+        limits: Limits | None = None,
+        listed: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make its place.
+
+        Args:
+            config: what stands in its config.toml.
+            points: the steps at which the test may stop it.
+            limits: deadlines for its workers.
+            listed: sender ids by worker who are approvers from the start; by default ``SENDER`` on each worker
+                that has a command of its own.
+        """
         # Not pytest's tmp_path: a Unix socket's path must be short.
         self._folder = tempfile.TemporaryDirectory(prefix="cd")
         self.home = Path(self._folder.name)
         self.paths: Paths = find_paths({"CHANNELD_HOME": str(self.home)})
         self.paths.config_file.write_text(config)
+        self._to_list = _scripted_workers(config) if listed is None else listed
         self.environment = {**os.environ, "CHANNELD_HOME": str(self.home)}
         if points is not None:
             self.environment["CHANNELD_TEST_FAULTPOINTS"] = points.path
@@ -60,12 +92,25 @@ class Daemon:
 
     async def start(self, *, wait: bool = True) -> None:
         """Start the process; with ``wait`` return when it answers."""
+        await self.list_senders()
         with self.error_log.open("ab") as errors:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", *self._program, env=self.environment, stderr=errors
             )
         if wait:
             await self.status_where(lambda status: True)
+
+    async def list_senders(self) -> None:
+        """Put the senders that this test begins with on the list, before the first start."""
+        listed, self._to_list = self._to_list, {}
+        if not listed:
+            return
+        self.paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = Database(self.paths.database)
+        await database.open()
+        for worker, sender_id in listed.items():
+            await AccessList(database).put_person(worker, sender_id, Role.APPROVER, "test", time.time())
+        await database.close()
 
     async def stop(self) -> int:
         """Ask it to end and return its exit status."""

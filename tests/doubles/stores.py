@@ -12,6 +12,9 @@ from channeld.store.retention import Retention
 from channeld.store.sequence import Sequence
 from channeld.store.timeline import Timeline
 
+SENDER = "7"
+"""Who sends what ``message`` makes."""
+
 
 class Stores:
     """Every part of the store over one file."""
@@ -34,5 +37,5 @@ class Stores:
 
 def message(key: str, *, chat: str = "web:main", text: str = "hi", **more: object) -> Inbound:
     """Return a message as a worker would offer it."""
-    facts = {"message_id": key, "sender_id": "7", "sender": "Ann", "sent_at": 0.0, **more}
+    facts = {"message_id": key, "sender_id": SENDER, "sender": "Ann", "sent_at": 0.0, **more}
     return Inbound(event_key=f"message:{key}", chat=chat, text=text, **facts)  # type: ignore[arg-type]

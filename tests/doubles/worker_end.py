@@ -104,8 +104,9 @@ class WorkerEnd:
 class Pager:
     """A platform whose workers the test scripts."""
 
-    def __init__(self, name: str = "pager") -> None:
-        self.name = name
+    def __init__(self, name: str = "pager", *, terms: str = "max_per_minute = 1000000\n") -> None:
+        """Make a platform; ``terms`` is what its table of the configuration says besides the command."""
+        self.name, self._terms = name, terms
         self._folder = tempfile.TemporaryDirectory(prefix="pg")
         self._path = str(Path(self._folder.name) / "s")
         self._lives: asyncio.Queue[WorkerEnd] = asyncio.Queue()
@@ -127,7 +128,8 @@ class Pager:
     @property
     def config(self) -> str:
         """The table of the configuration that runs this platform."""
-        return f"[workers.{self.name}]\ncommand = [{sys.executable!r}, {str(RELAY)!r}, {self._path!r}]\n"
+        command = [sys.executable, str(RELAY), self._path]
+        return f"[workers.{self.name}]\ncommand = {command!r}\n{self._terms}"
 
     async def life(self) -> WorkerEnd:
         """Return the next worker process that was started."""

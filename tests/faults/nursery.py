@@ -116,6 +116,7 @@ class QuickDaemon(Daemon):
 
     async def start(self, *, wait: bool = True) -> None:
         """Fork the process; with ``wait`` return when it answers."""
+        await self.list_senders()
         self.process = await self._nursery.start(self.environment, self.error_log, self._limits)  # type: ignore[assignment]
         if wait:
             await self.status_where(lambda status: True)

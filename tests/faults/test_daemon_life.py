@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from channeld.core.lifecycle import ABORT_GRACE_S
-from channeld.daemon.procwatch import start_time, wait_end
 from channeld.daemon.limits import Limits
+from channeld.daemon.procwatch import start_time, wait_end
 from tests.doubles.daemon import SHIM, TIMEOUT_S
 from tests.doubles.mcp_client import McpClient
 from tests.doubles.worker_end import Pager

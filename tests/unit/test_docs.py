@@ -1,6 +1,7 @@
 """What README and docs say, held against the code: links, commands, states, frames, and the worker that they print."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -147,7 +148,8 @@ async def test_the_worker_on_the_page_works(tmp_path):
         return draft.rename(box / "in" / name)
 
     config = f"[workers.folder]\ncommand = [{sys.executable!r}, {str(program)!r}, {str(box)!r}]\n"
-    async with Daemon(config) as daemon, daemon.client() as client:
+    listed = {"folder": str(os.getuid())}  # as the page says; its senders are the owners of the files
+    async with Daemon(config, listed=listed) as daemon, daemon.client() as client:
         first = drop("a.txt", "hello")
         event = await client.next_event()
         assert (event["content"], event["meta"]["chat_id"], event["meta"]["message_id"]) == (

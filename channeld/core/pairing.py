@@ -1,0 +1,126 @@
+"""Codes with which a person on a phone and a person at a terminal find each other, and what is said about them."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from channeld.core.access import Role
+
+ALPHABET: Final = "ACDEFGHJKMNPQRTWXY34679"
+"""Without what looks alike: 0 O, 1 I L, 2 Z, 5 S, 8 B, U V."""
+CODE_LENGTH: Final = 8
+OWNER_CODE_LENGTH: Final = 12
+"""Of the code that the operator sends himself. Strangers can try those in the chat: 54 bits are beyond trying."""
+VALID_S: Final = 3600.0
+MOST_ANSWERS: Final = 2
+"""To one sender's messages while his code is valid."""
+MOST_OPEN: Final = 3
+"""Codes of one worker that are valid at the same time."""
+MOST_WRONG: Final = 5
+WRONG_WITHIN_S: Final = 600.0
+_BLANKS: Final = re.compile(r"[\s–-]+")
+_LONGEST_TEXT: Final = 40
+_START: Final = "/start"
+
+
+class PairingRequest(NamedTuple):
+    """Somebody asks to be listed. The code is not part of it: whoever approves has it from the sender."""
+
+    id: str
+    worker: str
+    platform: str
+    sender_id: str
+    sender: str  # his name, cleaned
+    chat: str
+    asked_at: float  # unix seconds
+
+
+class Paired(NamedTuple):
+    """Somebody was listed."""
+
+    worker: str
+    sender_id: str
+    sender: str
+    chat: str
+    role: Role
+
+
+def spell(number: int, length: int) -> str:
+    """Return a code for a random number, which should be far above ``len(ALPHABET) ** length``."""
+    letters = []
+    for _ in range(length):
+        number, letter = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[letter])
+    return "".join(letters)
+
+
+def shown(code: str) -> str:
+    """Return a code as people write it: in groups of four."""
+    return "-".join(code[n : n + 4] for n in range(0, len(code), 4))
+
+
+def read(text: str, length: int = CODE_LENGTH) -> str | None:
+    """Return the code that somebody typed, in whatever case and grouping, or None if it is none of that length."""
+    if len(text) > _LONGEST_TEXT:
+        return None
+    code = _BLANKS.sub("", text).upper()
+    return code if len(code) == length and all(letter in ALPHABET for letter in code) else None
+
+
+def read_message(text: str) -> str | None:
+    """Return the operator's code if a message is nothing but that, with or without ``/start`` before it."""
+    return read(text.strip().removeprefix(_START), OWNER_CODE_LENGTH)
+
+
+def find(code: str, known: Iterable[str]) -> int | None:
+    """Return the place of a code among those known; the time it takes tells nothing about them."""
+    found = None
+    for place, each in enumerate(known):
+        if hmac.compare_digest(code.encode(), each.encode()):
+            found = place
+    return found
+
+
+class WrongTries:
+    """Limits how often a code may be guessed."""
+
+    def __init__(self) -> None:
+        self._at: list[float] = []
+
+    def wait_s(self, now: float) -> float:
+        """Return for how many seconds no further code is looked at; 0: it is."""
+        self._at = [at for at in self._at if 0 <= now - at < WRONG_WITHIN_S]
+        return 0.0 if len(self._at) < MOST_WRONG else self._at[0] + WRONG_WITHIN_S - now
+
+    def count(self, now: float) -> None:
+        """Note a wrong one."""
+        self._at.append(now)
+
+
+def code_text(code: str) -> str:
+    """Return what a stranger is told."""
+    return (
+        "This chat leads to somebody's Claude Code, and you are not on its list yet: your message was not passed on. "
+        f"Your pairing code is {shown(code)}. Tell it to the owner, who types it when asked, or runs "
+        f"`channeld pair approve {shown(code)}`. It is valid for an hour. "
+        "If you did not mean to come here, ignore this."
+    )
+
+
+def paired_text(role: Role) -> str:
+    """Return what somebody is told who has been listed."""
+    more = " You can also answer what Claude asks for permission." if role is Role.APPROVER else ""
+    return (
+        f"You are on the list now: what you write here from now on reaches Claude.{more} What you wrote before did not."
+    )
+
+
+def rate_text(per_minute: int) -> str:
+    """Return what somebody is told who writes too fast."""
+    return (
+        f"More than {per_minute} messages in a minute: this one did not reach Claude, and neither do those that follow "
+        "at once. Wait a minute, then send it again."
+    )

@@ -1,0 +1,272 @@
+"""The access list: what the gate reads inside the transaction that accepts an event, and every change to it."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from typing import Any, Final, NamedTuple
+
+from channeld.core import pairing
+from channeld.core.access import DENIED, Facts, Group, Role, room_of
+from channeld.core.model import Inbound
+from channeld.core.text import NAME_LIMIT, clean_name
+from channeld.store.db import Database
+from channeld.store.queries import QUERIES
+
+_ID_BYTES: Final = 3
+_MOST_CHANGES: Final = 20
+_NOT_COUNTED: Final = frozenset({"no_mention"})
+"""What people of a group say to each other."""
+
+
+class Change(NamedTuple):
+    """What a change of the list has brought with it."""
+
+    told: str | None = None  # the chat of whoever asked to be listed, and now is
+    name: str = ""
+    dropped: int = 0  # messages that waited and do so no more
+
+
+# -- what the gate reads and writes, in the store's thread and inside its transaction
+
+
+def facts_of(connection: sqlite3.Connection, worker: str, event: Inbound) -> Facts:
+    """Return what bears on an event, and note the sender's name and private chat if they are new."""
+    row = connection.execute(QUERIES["access_facts"], {"worker": worker, "sender_id": event.sender_id}).fetchone()
+    policy, standing, name, chat = row
+    seen = event.sender[:NAME_LIMIT]
+    if standing is not None and (name != seen or (not event.group and chat != event.chat)):
+        private = None if event.group else event.chat
+        connection.execute(
+            QUERIES["person_seen"], {"worker": worker, "sender_id": event.sender_id, "name": seen, "chat": private}
+        )
+    return Facts(policy, standing, _group_of(connection, event) if event.group else None)
+
+
+def _group_of(connection: sqlite3.Connection, event: Inbound) -> Group | None:
+    values = {"chat": room_of(event.chat), "sender_id": event.sender_id}
+    row = connection.execute(QUERIES["group_facts"], values).fetchone()
+    return Group(bool(row["require_mention"]), bool(row["has_list"]), bool(row["lists_sender"])) if row else None
+
+
+def standing_of(connection: sqlite3.Connection, worker: str, sender_id: str) -> str | None:
+    """Return a sender's role, that he was denied, or None."""
+    row = connection.execute(QUERIES["find_person"], {"worker": worker, "sender_id": sender_id}).fetchone()
+    return row["role"] if row else None
+
+
+def is_own_message(connection: sqlite3.Connection, chat: str, message_id: str | None) -> bool:
+    """Tell whether a message is one that Claude or the operator sent."""
+    values = {"chat": chat, "message_id": message_id}
+    return connection.execute(QUERIES["is_own_message"], values).fetchone() is not None
+
+
+def count_dropped(connection: sqlite3.Connection, worker: str, code: str, now: float) -> None:
+    """Count an event that was not admitted."""
+    if code not in _NOT_COUNTED:
+        connection.execute(QUERIES["count_dropped"], {"worker": worker, "code": code, "now": now})
+
+
+def ask_to_pair(connection: sqlite3.Connection, worker: str, event: Inbound, now: float) -> str | None:
+    """Return the code that a stranger is told, or None where he is told nothing: often enough, or too many ask."""
+    who = {"worker": worker, "sender_id": event.sender_id, "name": event.sender[:NAME_LIMIT], "chat": event.chat}
+    row = connection.execute(QUERIES["find_pairing"], {**who, "now": now}).fetchone()
+    if row is not None:
+        if row["answers"] >= pairing.MOST_ANSWERS:
+            return None
+        connection.execute(QUERIES["pairing_answered"], {**who, "id": row["id"]})
+        return str(row["code"])
+    if connection.execute(QUERIES["count_pairings"], {"worker": worker, "now": now}).fetchone()[0] >= pairing.MOST_OPEN:
+        return None
+    connection.execute(QUERIES["delete_expired_pairings"], {"now": now})
+    code = pairing.spell(secrets.randbits(256), pairing.CODE_LENGTH)
+    values = {**who, "id": secrets.token_hex(_ID_BYTES), "code": code, "now": now, "expires_at": now + pairing.VALID_S}
+    connection.execute(QUERIES["put_pairing"], values)
+    return code
+
+
+def redeem(connection: sqlite3.Connection, worker: str, event: Inbound, code: str, role: Role, now: float) -> bool:
+    """List the sender if the code is the operator's: one that is valid, and not used by somebody else."""
+    rows = connection.execute(QUERIES["owner_codes"], {"worker": worker, "now": now}).fetchall()
+    place = pairing.find(code, (row["code"] for row in rows))
+    if place is None or rows[place]["used_by"] not in {None, event.sender_id}:
+        return False
+    if rows[place]["used_by"] is None:
+        connection.execute(QUERIES["use_owner_code"], {"code": code, "sender_id": event.sender_id})
+        _put_person(connection, worker, event.sender_id, role, now, "one-time code", event.sender, event.chat)
+    return True
+
+
+def _put_person(
+    connection: sqlite3.Connection,
+    worker: str,
+    sender_id: str,
+    role: str,
+    now: float,
+    by: str,
+    name: str = "",
+    chat: str | None = None,
+) -> Change:
+    who: dict[str, Any] = {"worker": worker, "sender_id": sender_id}
+    asked = connection.execute(QUERIES["delete_pairing"], who).fetchone()
+    if asked is not None:
+        name, chat = name or asked["name"], chat or asked["chat"]
+    values = {**who, "role": role, "name": name[:NAME_LIMIT], "chat": chat, "now": now, "by": by}
+    connection.execute(QUERIES["put_person"], values)
+    _note(connection, now, by, role, worker, sender_id)
+    dropped = 0
+    for row in connection.execute(QUERIES["waiting_of_sender"], who).fetchall():
+        if role == DENIED:
+            dropped += len(connection.execute(QUERIES["drop_event"], {"seq": row["seq"], "now": now}).fetchall())
+        else:
+            connection.execute(QUERIES["set_event_role"], {"seq": row["seq"], "role": role})
+    return Change(asked["chat"] if asked else None, clean_name(name), dropped)
+
+
+def _note(connection: sqlite3.Connection, now: float, by: str, what: str, worker: str, who: str = "") -> None:
+    connection.execute(QUERIES["put_change"], {"now": now, "by": by, "what": what, "worker": worker, "who": who})
+
+
+class AccessList:
+    """Reads and changes the list. Times are unix seconds, passed in; ``by`` says in words who made a change."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def standing(self, worker: str, sender_id: str) -> str | None:
+        """Return a sender's role, that he was denied, or None where he is not listed."""
+        return await self._db.submit(lambda connection: standing_of(connection, worker, sender_id))
+
+    async def people(self) -> list[dict[str, Any]]:
+        """Return everybody who is listed or was denied, with clean names."""
+        return [{**row, "name": clean_name(row["name"])} for row in await self._rows("people")]
+
+    async def policies(self) -> dict[str, str]:
+        """Return the policies that were set by hand, by worker."""
+        return {row["worker"]: row["policy"] for row in await self._rows("policies")}
+
+    async def groups(self) -> list[dict[str, Any]]:
+        """Return the groups that were opted in, with their senders; None where all who are listed may speak."""
+        members = await self._rows("group_senders")
+        return [
+            {
+                "chat": row["chat"],
+                "require_mention": bool(row["require_mention"]),
+                "senders": [each["sender_id"] for each in members if each["chat"] == row["chat"]]
+                if row["has_list"]
+                else None,
+            }
+            for row in await self._rows("groups")
+        ]
+
+    async def dropped(self) -> list[dict[str, Any]]:
+        """Return how many events were not admitted, by worker and code."""
+        return await self._rows("all_dropped")
+
+    async def changes(self) -> list[dict[str, Any]]:
+        """Return the latest changes, the newest first."""
+        return await self._rows("latest_changes", limit=_MOST_CHANGES)
+
+    async def requests(self, now: float) -> list[dict[str, Any]]:
+        """Return the pairing requests that are open, the oldest first, with clean names and without codes."""
+        rows = await self._rows("open_pairings", now=now)
+        return [{**row, "code": "", "name": clean_name(row["name"])} for row in rows]
+
+    async def approve(self, code: str, worker: str | None, role: Role, by: str, now: float) -> dict[str, Any] | None:
+        """List whoever was told a code, and return his request; None where no open one has it."""
+
+        def work(connection: sqlite3.Connection) -> dict[str, Any] | None:
+            rows = [
+                dict(row)
+                for row in connection.execute(QUERIES["open_pairings"], {"now": now})
+                if worker in {None, row["worker"]}
+            ]
+            place = pairing.find(code, (row["code"] for row in rows))
+            if place is None:
+                return None
+            found = rows[place]
+            _put_person(connection, found["worker"], found["sender_id"], role, now, by)
+            return {**found, "code": "", "name": clean_name(found["name"])}
+
+        return await self._db.submit(work, durable=True)
+
+    async def put_person(
+        self, worker: str, sender_id: str, role: str, by: str, now: float, *, name: str = "", chat: str | None = None
+    ) -> Change:
+        """List a sender, give him another role, or deny him."""
+        return await self._db.submit(
+            lambda connection: _put_person(connection, worker, sender_id, role, now, by, name, chat), durable=True
+        )
+
+    async def remove_person(self, worker: str, sender_id: str, by: str, now: float) -> Change | None:
+        """Make a sender a stranger again, also in groups; None where he was one."""
+
+        def work(connection: sqlite3.Connection) -> Change | None:
+            who = {"worker": worker, "sender_id": sender_id}
+            listed = connection.execute(QUERIES["delete_person"], who).fetchone() is not None
+            if connection.execute(QUERIES["delete_from_groups"], who).rowcount == 0 and not listed:
+                return None
+            _note(connection, now, by, "removed", worker, sender_id)
+            waiting = connection.execute(QUERIES["waiting_of_sender"], who).fetchall()
+            return Change(dropped=_drop(connection, waiting, now))
+
+        return await self._db.submit(work, durable=True)
+
+    async def set_policy(self, worker: str, policy: str, by: str, now: float) -> None:
+        """Set what becomes of strangers."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(QUERIES["put_policy"], {"worker": worker, "policy": policy})
+            _note(connection, now, by, f"policy {policy}", worker)
+
+        await self._db.submit(work, durable=True)
+
+    async def put_group(
+        self, worker: str, chat: str, *, require_mention: bool, senders: list[str] | None, by: str, now: float
+    ) -> None:
+        """Opt a group in, or change how; ``senders`` None: all who are listed may speak in it."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            values = {"chat": chat, "require_mention": require_mention, "has_list": senders is not None}
+            connection.execute(QUERIES["put_group"], {**values, "now": now, "by": by})
+            connection.execute(QUERIES["delete_group_senders"], {"chat": chat})
+            for sender_id in senders or []:
+                connection.execute(QUERIES["put_group_sender"], {"chat": chat, "sender_id": sender_id})
+            _note(connection, now, by, "group opened", worker, chat)
+
+        await self._db.submit(work, durable=True)
+
+    async def remove_group(self, worker: str, chat: str, by: str, now: float) -> Change | None:
+        """Close a group again; None where it was not open."""
+
+        def work(connection: sqlite3.Connection) -> Change | None:
+            if connection.execute(QUERIES["delete_group"], {"chat": chat}).fetchone() is None:
+                return None
+            _note(connection, now, by, "group closed", worker, chat)
+            waiting = connection.execute(QUERIES["waiting_of_room"], {"chat": chat}).fetchall()
+            return Change(dropped=_drop(connection, waiting, now))
+
+        return await self._db.submit(work, durable=True)
+
+    async def put_owner_code(self, worker: str, by: str, now: float) -> str:
+        """Make a one-time code for the operator, in place of one that was not used."""
+
+        def work(connection: sqlite3.Connection) -> str:
+            code = pairing.spell(secrets.randbits(256), pairing.OWNER_CODE_LENGTH)
+            connection.execute(QUERIES["delete_owner_codes"], {"worker": worker, "now": now})
+            values = {"code": code, "worker": worker, "expires_at": now + pairing.VALID_S}
+            connection.execute(QUERIES["put_owner_code"], values)
+            _note(connection, now, by, "one-time code", worker)
+            return code
+
+        return await self._db.submit(work, durable=True)
+
+    async def _rows(self, query: str, **values: object) -> list[dict[str, Any]]:
+        return await self._db.submit(lambda c: [dict(row) for row in c.execute(QUERIES[query], values)])
+
+
+def _drop(connection: sqlite3.Connection, rows: list[sqlite3.Row], now: float) -> int:
+    """Take messages that wait out of the queue, and return how many there were."""
+    return sum(
+        len(connection.execute(QUERIES["drop_event"], {"seq": row["seq"], "now": now}).fetchall()) for row in rows
+    )
