@@ -63,7 +63,8 @@ function control(node, data) {
     if (chosen.length) answer(data.multiple ? chosen : own);
     else problem.textContent = data.multiple ? "Nothing is chosen yet." : "Nothing is typed yet.";
   });
-  node.append(...(choices.childElementCount ? [choices] : []), ...(form.childElementCount ? [form] : []), problem);
+  const ways = data.kind === "pairing" ? [form, choices] : [choices, form]; // the code is what it is about
+  node.append(...ways.filter((way) => way.childElementCount), problem);
   node.take = (old) => {
     for (const part of node.querySelectorAll("button, input")) part.disabled = false;
     for (const { type, value, checked } of old.querySelectorAll("input")) {
