@@ -23,6 +23,7 @@ from channeld.daemon.housekeeping import keep_small
 from channeld.daemon.limits import Limits
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
+from channeld.daemon.prompts import Prompts
 from channeld.daemon.router import Router
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
@@ -30,11 +31,14 @@ from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.tools import Toolbox
 from channeld.daemon.turnkeeper import Turnkeeper
+from channeld.daemon.waiting import Waiting
 from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.access import AccessList
 from channeld.store.db import Database
+from channeld.store.holds import Holds
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
+from channeld.store.prompts import PromptStore
 from channeld.store.retention import Retention
 from channeld.store.sequence import Sequence
 from channeld.store.timeline import Timeline
@@ -97,9 +101,14 @@ class App:
         workers = [worker for worker in config.worker_list() if worker.enabled]
         notices = Notices(self._timeline)
         access = Access(AccessList(self._database), workers, notices)
+        self._prompts = Prompts(PromptStore(self._database), access, notices)
+        self._waiting = Waiting(
+            Holds(self._database), self._prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
+            holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
+        )  # fmt: skip
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
-            access, config.delivery,
+            access, self._prompts, self._waiting, config.delivery,
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -107,6 +116,7 @@ class App:
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
         self._router.session_pushed = self._turnkeeper.look_soon
+        self._turnkeeper.went_deaf = self._waiting.went_deaf
         toolbox = Toolbox(self._router, outgoing, Hooks(self._turnkeeper), self._mailbox, self._outbox, self._timeline)
         self._sessions = Sessions(self._router, toolbox, workers)
         self._supervisors = {
@@ -130,10 +140,12 @@ class App:
             loop.add_signal_handler(number, self._stop.set)
         await self._database.open()
         try:
+            await self._prompts.start()
             await self._sessions.resume(await self._mailbox.living_instances())
             essential = [
                 self._essential("router", self._router.run()),
                 self._essential("turns", self._turnkeeper.run()),
+                self._essential("waiting", self._waiting.run()),
                 self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
                 self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(
@@ -155,6 +167,7 @@ class App:
                 task.cancel()
             self._sessions.close()
             self._router.close()
+            await self._prompts.close_all()
             self._control.close()
             await asyncio.sleep(0)  # let what was written leave
             for task in (*essential, *workers):
