@@ -40,6 +40,15 @@ class DeliveryTable(_Table):
     unreplied: Literal["send", "off"] = "send"
 
 
+class PermissionsTable(_Table):
+    """``[permissions]``: what Claude Code asks, and who is asked."""
+
+    relay: Literal["origin", "approvers", "off"] = "origin"
+    question_timeout: float = Field(default=120, ge=0, le=570)
+    pairing_dialog: bool = True
+    unattended_chatters: Literal["hold", "allow"] = "hold"
+
+
 class RetentionTable(_Table):
     """``[retention]``: how long and how much of what is finished is kept."""
 
@@ -107,6 +116,7 @@ class Config(_Table):
     daemon: DaemonTable = DaemonTable()
     sessions: SessionsTable = SessionsTable()
     delivery: DeliveryTable = DeliveryTable()
+    permissions: PermissionsTable = PermissionsTable()
     retention: RetentionTable = RetentionTable()
     workers: dict[str, dict[str, Any]] = {"web": {}}
 

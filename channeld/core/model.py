@@ -38,6 +38,10 @@ class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
     bot: bool = False  # the sender is a bot
     attachments: list[Attachment] = []
 
+    def written_at(self, accepted_at: float) -> float:
+        """Return when it was sent, in unix seconds: platforms keep what comes while nobody fetches it."""
+        return min(accepted_at, self.sent_at) if self.sent_at > 0 else accepted_at
+
 
 class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What a worker's platform can do. A tool that is not among them is refused with the platform's name."""

@@ -51,7 +51,7 @@ def waits_for_turn(turn: Turn | None, chat: str, count: int, now: float) -> Card
 
 def gone_stale(events: Sequence[StoredEvent], now: float) -> Card:
     """Ask a sender whether what he wrote long ago is still wanted."""
-    age = _duration(now - min(event.accepted_at for event in events))
+    age = _duration(now - min(event.inbound.written_at(event.accepted_at) for event in events))
     them = "Your message" if len(events) == 1 else f"Your {len(events)} messages"
     title = f"{them} could not be delivered for {age}. Still wanted?"
     return Card(title, _beginnings(events), [STILL_WANTED, DROP_IT])

@@ -88,7 +88,9 @@ class Access:
         """Return those who ask to be listed and were told a code that is still valid, the oldest first."""
         return [self._request(row) for row in await self._list.requests(time.time())]
 
-    async def approve(self, code: str, worker: str | None = None, *, role: Role, by: str) -> Paired:
+    async def approve(
+        self, code: str, worker: str | None = None, *, role: Role, by: str, only: str | None = None
+    ) -> Paired:
         """List whoever was told this code, and tell him.
 
         Args:
@@ -96,6 +98,7 @@ class Access:
             worker: only one of this worker; None: of any.
             role: what he may do.
             by: who approves, in words, for the record.
+            only: id of the one request that the approver was shown; None: he was shown none.
 
         Raises:
             Refused: no open request has the code, or too many wrong ones were tried. A wrong code and one that has
@@ -109,7 +112,7 @@ class Access:
                 code="too_many_tries",
             )
         spelled = pairing.read(code)
-        found = await self._list.approve(spelled, worker, role, by, now) if spelled is not None else None
+        found = await self._list.approve(spelled, worker, role, by, now, only) if spelled is not None else None
         if found is None:
             self._wrong.count(now)
             raise Refused(

@@ -16,27 +16,35 @@ from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
 from channeld.daemon.access import Access
 from channeld.daemon.access_commands import AccessCommands
+from channeld.daemon.asking import Asking
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.guard import Guard
 from channeld.daemon.health import Health
 from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
+from channeld.daemon.interview import Interview
 from channeld.daemon.limits import Limits
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
+from channeld.daemon.prompts import Prompts
+from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
+from channeld.daemon.session import Session
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.tools import Toolbox
 from channeld.daemon.turnkeeper import Turnkeeper
+from channeld.daemon.waiting import Waiting
 from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.access import AccessList
 from channeld.store.db import Database
+from channeld.store.holds import Holds
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
+from channeld.store.prompts import PromptStore
 from channeld.store.retention import Retention
 from channeld.store.sequence import Sequence
 from channeld.store.timeline import Timeline
@@ -99,9 +107,20 @@ class App:
         workers = [worker for worker in config.worker_list() if worker.enabled]
         notices = Notices(self._timeline)
         access = Access(AccessList(self._database), workers, notices)
+        prompts = Prompts(PromptStore(self._database), access, notices)
+        relay = Relay(
+            prompts, notices, spool, mode=config.permissions.relay,
+            session_of=self._session_of, say=notices.say,
+        )  # fmt: skip
+        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
+        self._asking = Asking(prompts, relay, interview, notices)
+        self._waiting = Waiting(
+            Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
+            holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
+        )  # fmt: skip
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
-            access, config.delivery,
+            access, self._asking, self._waiting, config.delivery,
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -109,8 +128,12 @@ class App:
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
         self._router.session_pushed = self._turnkeeper.look_soon
-        toolbox = Toolbox(self._router, outgoing, Hooks(self._turnkeeper), self._mailbox, self._outbox, self._timeline)
-        self._sessions = Sessions(self._router, toolbox, workers)
+        self._turnkeeper.went_deaf = self._waiting.went_deaf
+        self._turnkeeper.has_dialog = self._asking.has_dialog
+        self._turnkeeper.turn_over = self._asking.turn_ended
+        hooks = Hooks(self._turnkeeper, self._asking)
+        toolbox = Toolbox(self._router, outgoing, hooks, self._mailbox, self._outbox, self._timeline)
+        self._sessions = Sessions(self._router, toolbox, self._asking, workers)
         self._supervisors = {
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
         }
@@ -134,10 +157,12 @@ class App:
             loop.add_signal_handler(number, self._stop.set)
         await self._database.open()
         try:
+            await self._asking.start()
             await self._sessions.resume(await self._mailbox.living_instances())
             essential = [
                 self._essential("router", self._router.run()),
                 self._essential("turns", self._turnkeeper.run()),
+                self._essential("waiting", self._waiting.run()),
                 self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
                 self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(
@@ -159,6 +184,7 @@ class App:
                 task.cancel()
             self._sessions.close()
             self._router.close()
+            self._asking.close()
             self._control.close()
             await asyncio.sleep(0)  # let what was written leave
             for task in (*essential, *workers):
@@ -169,6 +195,9 @@ class App:
             for path in (self._paths.control_socket, self._paths.session_socket):
                 path.unlink(missing_ok=True)
         log.info("daemon_stopped")
+
+    def _session_of(self, instance: str) -> Session | None:
+        return self._router.sessions.get(instance)
 
     def _stop_soon(self) -> None:
         """End after what is being answered now."""

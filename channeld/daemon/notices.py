@@ -57,6 +57,16 @@ class Notices:
         if link is not None and link.capabilities.notices:
             link.send(m.Notice(chat=chat, text=text, reply_to=reply_to))
 
+    def can_ask(self, worker: str) -> bool:
+        """Tell whether a worker is there that shows prompts."""
+        link = self._links.get(worker)
+        return link is not None and link.capabilities.prompts
+
+    def ask(self, prompt: m.Prompt) -> None:
+        """Show a prompt in its chat, or what has become of it, where its worker can."""
+        if self.can_ask(worker := worker_of(prompt.chat)):
+            self._links[worker].send(prompt)
+
     async def events_changed(self, events: Iterable[StoredEvent]) -> None:
         """Tell of received events that are new or have another state."""
         by_chat: dict[tuple[str, str], list[int]] = {}

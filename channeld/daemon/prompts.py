@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ from channeld.store.prompts import PromptStore
 
 log = structlog.get_logger()
 _STORE_RETRY_S: Final = 1.0
+_REMEMBERED: Final = 100
 
 
 class Access(Protocol):
@@ -61,6 +63,8 @@ class Prompts:
         self._store, self._access, self._screens = store, access, screens
         self._kinds: dict[str, _Kind] = {}
         self._open: dict[str, StoredPrompt] = {}
+        self.settled: deque[StoredPrompt] = deque(maxlen=_REMEMBERED)
+        """The latest that were settled, for those who answer them again."""
         self._expiry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -160,6 +164,7 @@ class Prompts:
         if (prompt := self._open.pop(prompt_id, None)) is None:
             return
         prompt.state, prompt.outcome = state, outcome
+        self.settled.append(prompt)
         log.info("prompt_closed", prompt=prompt_id, kind=prompt.kind, state=str(state))
         self._show(prompt)
         while True:
@@ -168,6 +173,12 @@ class Prompts:
                 break
             except StoreUnavailable:  # people have been told already; the record follows
                 await asyncio.sleep(_STORE_RETRY_S)
+
+    async def close_key(self, key: str, state: PromptState, outcome: str = "") -> None:
+        """Settle the open prompt of a key, if there is one."""
+        for prompt in self.open_ones():
+            if prompt.key == key:
+                await self.close(prompt.id, state, outcome)
 
     def close_soon(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt from where nothing can be awaited."""
@@ -246,6 +257,7 @@ class Prompts:
             "prompt_answered", prompt=prompt_id, kind=prompt.kind, session=prompt.content.session,
             worker=who.worker or None, sender_id=who.sender_id,
         )  # fmt: skip
+        self.settled.append(prompt)
         self._show(prompt)
         if not kind.confirms:
             await self._store.note_outcome(prompt_id, outcome, carried_out=True)
@@ -311,6 +323,10 @@ class Prompts:
             if prompt.instance == instance and prompt.state == PromptState.ANSWERED
         ]  # fmt: skip
 
+    async def answered_so(self, instance: str, kind: str, answer: str) -> list[StoredPrompt]:
+        """Return the prompts of a session process that were answered in one way."""
+        return await self._store.answered_so(instance, kind, answer)
+
     async def session_ended(self, instance: str) -> None:
         """Nobody waits any more for what a session process asked."""
         for prompt in self.open_ones(instance=instance):
@@ -333,7 +349,7 @@ class Prompts:
             if prompt.id in self._open:
                 self._show(prompt, link.name)
 
-    async def close_all(self) -> None:
+    def stop(self) -> None:
         """Stop: the prompts stay open on disk."""
         if self._expiry is not None:
             self._expiry.cancel()

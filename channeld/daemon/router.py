@@ -11,6 +11,7 @@ import structlog
 from channeld.config import DeliveryTable
 from channeld.core import routing
 from channeld.core.activity import PATIENCE_S, busy_text
+from channeld.core.chat_commands import is_command, wants_now
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import STORE, Report
@@ -19,11 +20,13 @@ from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
 from channeld.daemon.access import Access
+from channeld.daemon.asking import Asking
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
 from channeld.daemon.session import Session
+from channeld.daemon.waiting import Waiting
 from channeld.faultpoint import reach
 from channeld.ipc import messages as m
 from channeld.store.mailbox import Acceptance, Mailbox
@@ -49,6 +52,8 @@ class Router:
         default_session: str | None,
         notices: Notices,
         access: Access,
+        asking: Asking,
+        waiting: Waiting,
         delivery: DeliveryTable,
     ) -> None:
         """Wire it.
@@ -62,6 +67,8 @@ class Router:
             default_session: name of the session that chats go to; None: the latest that listens.
             notices: tells workers.
             access: the gate.
+            asking: what people are asked.
+            waiting: what waits for more than a free session.
             delivery: when an event may be pushed.
         """
         self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
@@ -72,7 +79,8 @@ class Router:
         self._alone_since: float | None = time.time()
         """Since when nobody listens; None while somebody does."""
         self._look_again: asyncio.TimerHandle | None = None
-        self.notices, self._access = notices, access
+        self.notices, self._access, self._asking, self._waiting = notices, access, asking, waiting
+        waiting.wake = self.wake
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
         self.capabilities: dict[str, m.Capabilities] = {}
@@ -189,6 +197,11 @@ class Router:
         """Look again for events that can be pushed."""
         self._wake.set()
 
+    def _tell_who_waits(self) -> None:
+        session = self.target()
+        waits = session is not None and self.by_turns(session) and not session.turns.is_free
+        self._waiting.changed(session if waits else None)
+
     async def run(self) -> None:
         """Push what waits whenever something has changed. An essential task: its end is the daemon's."""
         self.look_around()
@@ -205,17 +218,20 @@ class Router:
         session = self.target()
         if session is None or session.lease is None:
             return
+        await self._waiting.hold(session)
+        now = time.time()
+        terms = self._waiting.terms(session, now)
         if self.by_turns(session) and session.turns.turn is not None:
-            await self._push(session, await self._mailbox.claim_notes(session.lease, time.time()), begins_turn=False)
+            await self._push(session, await self._mailbox.claim_notes(session.lease, now, terms), begins_turn=False)
         if (room := self._room(session)) == 0:
             return
         begins_turn = self.by_turns(session)
         session.reserved += room
         try:
             events = (
-                await self._mailbox.claim_turn(session.lease, self._served, time.time())
+                await self._mailbox.claim_turn(session.lease, self._served, now, terms)
                 if begins_turn
-                else await self._mailbox.claim(session.lease, room, time.time())
+                else await self._mailbox.claim(session.lease, room, now, terms)
             )
         finally:
             session.reserved -= room
@@ -226,6 +242,7 @@ class Router:
             reach("router.claimed")
             self._serve(session, events, begins_turn=begins_turn)
             self.wake()
+            self._tell_who_waits()
             await self.notices.events_changed(events)
 
     def _serve(self, session: Session, events: list[StoredEvent], *, begins_turn: bool) -> None:
@@ -247,6 +264,9 @@ class Router:
         )
         for offer in fine:
             offer.event.text = clip(offer.event.text)
+        fine = [offer for offer in fine if not await self._took_command(link, offer)]
+        if not fine:
+            return
         session = self.target()
         lease = session.lease if session is not None else None
         room = min(self._room(session), len(fine)) if session is not None and lease is not None else 0
@@ -256,7 +276,7 @@ class Router:
         try:
             results = await self._mailbox.accept(
                 link.name, [offer.event for offer in fine], lease if room else None, room, time.time(),
-                self._access.gate,
+                self._access.gate, self._waiting.terms(session, time.time()),
             )  # fmt: skip
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
@@ -281,7 +301,27 @@ class Router:
         fresh = [result.event for result in results if result.event is not None]
         if len(claimed) < max(room, len(fresh)):
             self.wake()  # something waits, or the places that were kept for these are free again
+            self._tell_who_waits()
         await self.notices.events_changed(fresh)
+
+    async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:
+        """Carry out what a listed sender says to channeld itself; returns whether it was that."""
+        event = offer.event
+        if event.kind != "message" or not is_command(event.text):
+            return False
+        role = await self._access.role_of(link.name, event.sender_id)
+        if role is None:
+            return False
+        try:
+            if wants_now(event.text):
+                await self._waiting.command(event)
+            elif not await self._asking.take_text(event, role):
+                return False
+        except StoreUnavailable as trouble:
+            link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
+            return True
+        link.send(m.Accepted(ref=offer.ref))
+        return True
 
     async def accept_own(self, event: Inbound, worker: str) -> None:
         """Put an event of channeld's own into the mailbox, for Claude to read."""
@@ -294,6 +334,7 @@ class Router:
         """Begin to give a worker what waits for it."""
         self.capabilities[link.name] = link.capabilities
         self.notices.worker_ready(link)
+        await self._asking.worker_ready(link)
         await self.outbound.worker_ready(link)
 
     async def worker_gone(self, link: WorkerLink) -> None:
@@ -325,8 +366,8 @@ class Router:
         link.send(m.History(ref=question.ref, items=kept, more=more or len(kept) < len(items)))
 
     async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
-        """Take the answer to a prompt: none is open, since nothing asks yet."""
-        link.send(m.Refused(ref=answer.ref, code="unknown_prompt", text="No prompt with this id is open."))
+        """Take the answer to a prompt."""
+        await self._asking.answered(link, answer)
 
     # -- telling people
 
@@ -359,6 +400,7 @@ class Router:
             assert trouble is not None
             presence = m.Presence(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
         self.notices.sessions_changed(presence, frozenset(each.chat for each in work))
+        self._tell_who_waits()
         moments = [session.changes_at(now) for session in self.sessions.values()]
         next_at = min((moment for moment in moments if moment is not None), default=None)
         if next_at is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -51,7 +51,7 @@ class Turnkeeper:
         self.has_dialog: Callable[[Session], bool] = lambda session: False
         """Whether a dialog of ours is open in a session's terminal: then it takes up nothing."""
         self.turn_over: Callable[[Session, str], None] = lambda session, prompt_id: None
-        self.went_deaf: Callable[[Session, list[StoredEvent]], None] = lambda session, events: None
+        self.went_deaf: Callable[[Session, list[StoredEvent]], Awaitable[None]] = _nobody_to_tell
 
     # -- what hooks say
 
@@ -162,7 +162,7 @@ class Turnkeeper:
         elif turns.lost_receipt(now, self._limits.receipt_s) and not self.has_dialog(session):
             turns.mark_deaf(now)
             log.warning("session_deaf", session=session.name)
-            self.went_deaf(session, await self._turnbook.unseen(session.instance))
+            await self.went_deaf(session, await self._turnbook.unseen(session.instance))
         else:
             return
         self._router.look_around()
@@ -187,6 +187,10 @@ class Turnkeeper:
                 return interrupted(file.read(_TAIL_BYTES), turn.prompt_id)
         except OSError:
             return False
+
+
+async def _nobody_to_tell(session: Session, events: list[StoredEvent]) -> None:
+    return
 
 
 def _summary(turns: Turns) -> tuple[object, ...]:

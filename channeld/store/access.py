@@ -184,14 +184,16 @@ class AccessList:
         rows = await self._rows("open_pairings", now=now)
         return [{**row, "code": "", "name": clean_name(row["name"])} for row in rows]
 
-    async def approve(self, code: str, worker: str | None, role: Role, by: str, now: float) -> dict[str, Any] | None:
-        """List whoever was told a code, and return his request; None where no open one has it."""
+    async def approve(
+        self, code: str, worker: str | None, role: Role, by: str, now: float, only: str | None = None
+    ) -> dict[str, Any] | None:
+        """List whoever was told a code, and return his request; None where no open one, or not the only one, has it."""
 
         def work(connection: sqlite3.Connection) -> dict[str, Any] | None:
             rows = [
                 dict(row)
                 for row in connection.execute(QUERIES["open_pairings"], {"now": now})
-                if worker in {None, row["worker"]}
+                if worker in {None, row["worker"]} and only in {None, row["id"]}
             ]
             place = pairing.find(code, (row["code"] for row in rows))
             if place is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from channeld.core.model import StoredEvent
 from channeld.store.db import Database
@@ -12,6 +12,7 @@ from channeld.store.mailbox import events_of
 from channeld.store.queries import QUERIES
 
 Hold = Literal["stale", "unattended"]
+_WORD: Final = {"stale": 1, "unattended": 2}
 
 
 class Holds:
@@ -20,9 +21,9 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def hold_stale(self, before: float, workers: Iterable[str], now: float) -> list[StoredEvent]:
-        """Hold what was written before a moment, of workers that can ask its sender; returns those events."""
-        return await self._events("hold_stale", before=before, workers=json.dumps(list(workers)), now=now)
+    async def hold_stale(self, before: float, now: float) -> list[StoredEvent]:
+        """Hold what was written before a moment; returns those events."""
+        return await self._events("hold_stale", before=before, now=now)
 
     async def hold_unattended(self, now: float) -> list[StoredEvent]:
         """Hold what non-approvers wrote; returns those events."""
@@ -34,15 +35,17 @@ class Holds:
 
     async def clear(self, hold: Hold, seqs: Iterable[int], now: float, *, by_word: bool) -> list[StoredEvent]:
         """Queue held events; ``by_word``: a person said so, and they are not held again."""
-        return await self._events("clear_held", hold=hold, seqs=json.dumps(list(seqs)), cleared=by_word, now=now)
+        return await self._events(
+            "clear_held", hold=hold, seqs=json.dumps(list(seqs)), cleared=_WORD[hold] if by_word else 0, now=now
+        )
 
     async def drop(self, hold: Hold, seqs: Iterable[int], now: float) -> list[StoredEvent]:
         """Give held events up."""
         return await self._events("drop_held", hold=hold, seqs=json.dumps(list(seqs)), now=now)
 
-    async def queued_in(self, chat: str) -> list[StoredEvent]:
-        """Return what waits in a chat, oldest first."""
-        return await self._events("queued_in", chat=chat)
+    async def queued(self) -> list[StoredEvent]:
+        """Return messages that wait, oldest first, the first 500."""
+        return await self._events("queued")
 
     async def want_as_notes(self, chat: str) -> list[StoredEvent]:
         """Let what waits in a chat go into the turn that runs; returns those events."""

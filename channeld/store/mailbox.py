@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,15 @@ class Acceptance(NamedTuple):
     claimed: bool  # it was claimed in the same transaction and is to be pushed now
     ruling: Ruling
 
+
+class Terms(NamedTuple):
+    """What may be claimed for a session without a person's word."""
+
+    chatters: bool = True  # what those wrote who are no approvers
+    fresh_after: float = 0.0  # unix time, seconds: only what was written since
+
+
+ANYTHING: Final = Terms()
 
 Gate = Callable[[sqlite3.Connection, str, Inbound, float], Ruling]
 """Rules on ``(connection, worker, event, now)`` inside the transaction that accepts the event."""
@@ -62,8 +71,7 @@ class Mailbox:
         room: int,
         now: float,
         gate: Gate = _own,
-        *,
-        chatters: bool = True,
+        terms: Terms = ANYTHING,
     ) -> list[Acceptance]:
         """Put events on disk, each at most once for ever.
 
@@ -74,7 +82,7 @@ class Mailbox:
             room: how many it can take.
             now: unix time, seconds.
             gate: says who may speak.
-            chatters: what those who are no approvers wrote may be claimed too.
+            terms: what may be claimed.
 
         Raises:
             StoreUnavailable: nothing of this was accepted.
@@ -89,7 +97,11 @@ class Mailbox:
                     continue
                 if not ruling.quotes:
                     without_quote(inbound)
-                may_go = left > 0 and (chatters or ruling.role == Role.APPROVER)
+                may_go = (
+                    left > 0
+                    and (terms.chatters or ruling.role == Role.APPROVER)
+                    and inbound.written_at(now) >= terms.fresh_after
+                )
                 acceptance = self._accept(connection, worker, inbound, ruling, lease if may_go else None, now)
                 left -= acceptance.claimed
                 results.append(acceptance)
@@ -142,8 +154,7 @@ class Mailbox:
                 "pushes": event.pushes,
                 "role": event.role,
                 "pushed_seq": event.seq if claimed else None,
-                # Platforms keep what was sent while nobody fetched it; a clock gone wild must not make it younger.
-                "written_at": min(now, inbound.sent_at) if inbound.sent_at > 0 else now,
+                "written_at": inbound.written_at(now),
                 "instance": lease.instance if claimed and lease else None,
                 "epoch": lease.epoch if claimed and lease else None,
             },
@@ -181,43 +192,47 @@ class Mailbox:
 
         return await self._db.submit(work)
 
-    async def claim(self, lease: Lease, limit: int, now: float) -> list[StoredEvent]:
+    async def claim(self, lease: Lease, limit: int, now: float, terms: Terms = ANYTHING) -> list[StoredEvent]:
         """Take the oldest events that may go and record them as pushed to this session."""
-        return await self._db.submit(lambda connection: self._claim(connection, lease, None, limit, now))
+        return await self._db.submit(lambda connection: self._claim(connection, lease, None, limit, now, terms))
 
-    async def claim_turn(self, lease: Lease, served: Mapping[str, int], now: float) -> list[StoredEvent]:
+    async def claim_turn(
+        self, lease: Lease, served: Mapping[str, int], now: float, terms: Terms = ANYTHING
+    ) -> list[StoredEvent]:
         """Take one event to begin a turn, of the chat that has waited longest for one.
 
         Args:
             lease: of the session that is free.
             served: when each chat had its last turn, as a number that grows with each.
             now: unix time, seconds.
+            terms: what may go.
         """
 
         def work(connection: sqlite3.Connection) -> list[StoredEvent]:
             chats = [tuple(row) for row in connection.execute(QUERIES["first_of_chats"])]
             for _, seq in sorted(chats, key=lambda first: (served.get(first[0], 0), first[1])):
-                if events := self._claim(connection, lease, [seq], 1, now):
+                if events := self._claim(connection, lease, [seq], 1, now, terms):
                     return events
             return []
 
         return await self._db.submit(work)
 
-    async def claim_notes(self, lease: Lease, now: float) -> list[StoredEvent]:
+    async def claim_notes(self, lease: Lease, now: float, terms: Terms = ANYTHING) -> list[StoredEvent]:
         """Take what its senders want handed over within the turn that runs."""
 
         def work(connection: sqlite3.Connection) -> list[StoredEvent]:
             seqs = [row["seq"] for row in connection.execute(QUERIES["wanted_as_notes"])]
-            return self._claim(connection, lease, seqs, len(seqs), now)
+            return self._claim(connection, lease, seqs, len(seqs), now, terms)
 
         return await self._db.submit(work)
 
     def _claim(
-        self, connection: sqlite3.Connection, lease: Lease, seqs: Many[int] | None, limit: int, now: float
+        self, connection: sqlite3.Connection, lease: Lease, seqs: Many[int] | None, limit: int, now: float, terms: Terms
     ) -> list[StoredEvent]:
         values = {
             "instance": lease.instance, "epoch": lease.epoch, "limit": limit, "now": now,
             "seqs": _array(seqs) if seqs is not None else None, "pushed_seq": self._sequence.last(connection),
+            "chatters": terms.chatters, "fresh_after": terms.fresh_after,
         }  # fmt: skip
         return events_of(connection.execute(QUERIES["claim_events"], values))
 

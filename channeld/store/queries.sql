@@ -24,6 +24,9 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
                           AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
+       -- As hold_stale and hold_unattended have it: what came since they ran must wait for them.
+       AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited'))
+       AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
 
@@ -158,18 +161,17 @@ SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state
 
 -- name: hold_stale
 UPDATE event SET state = 'held', hold = 'stale', changed_at = :now
- WHERE state = 'queued' AND written_at < :before AND NOT cleared AND kind IN ('message', 'edited')
-   AND worker IN (SELECT value FROM json_each(:workers))
+ WHERE state = 'queued' AND written_at < :before AND NOT cleared & 1 AND kind IN ('message', 'edited')
 RETURNING *;
 
 -- name: hold_unattended
 UPDATE event SET state = 'held', hold = 'unattended', changed_at = :now
- WHERE state = 'queued' AND role = 'chatter' AND NOT cleared
+ WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2
 RETURNING *;
 
 -- name: clear_held
--- cleared: a person's word; else the reason has gone.
-UPDATE event SET state = 'queued', hold = NULL, cleared = :cleared, changed_at = :now
+-- cleared: a person's word on one of the two reasons; 0 where the reason has gone.
+UPDATE event SET state = 'queued', hold = NULL, cleared = cleared | :cleared, changed_at = :now
  WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING *;
 
@@ -181,8 +183,8 @@ RETURNING *;
 -- name: held
 SELECT * FROM event WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold ORDER BY seq;
 
--- name: queued_in
-SELECT * FROM event WHERE chat = :chat AND state = 'queued' AND state IN ('held', 'queued') ORDER BY seq;
+-- name: queued
+SELECT * FROM event WHERE state = 'queued' AND kind IN ('message', 'edited', 'button') ORDER BY seq LIMIT 500;
 
 -- name: want_as_notes
 -- Everything that waits in the chat: none may pass an older one.

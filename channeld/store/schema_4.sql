@@ -5,8 +5,9 @@ ALTER TABLE event ADD COLUMN role TEXT NOT NULL DEFAULT 'approver';
 -- Why a held event waits for a person's word: 'stale' its sender's, 'unattended' an approver's. Such a one holds nothing
 -- else of its chat up. NULL: it is not complete yet.
 ALTER TABLE event ADD COLUMN hold TEXT;
-ALTER TABLE event ADD COLUMN cleared INTEGER NOT NULL DEFAULT 0; -- that word was given: it is not held again
-ALTER TABLE event ADD COLUMN written_at REAL;                    -- unix time: when it was sent, as far as that is known
+ALTER TABLE event ADD COLUMN cleared INTEGER NOT NULL DEFAULT 0; -- words that were given: 1 its sender's, 2 an approver's
+-- Unix time at which it was sent, as far as that is known. What is older than this version is fresh.
+ALTER TABLE event ADD COLUMN written_at REAL NOT NULL DEFAULT 1e12;
 ALTER TABLE event ADD COLUMN pushed_seq INTEGER;                 -- the last seq there was when it was pushed
 -- The turn in which Claude was given it, as the hook said.
 ALTER TABLE event ADD COLUMN prompt_id TEXT;

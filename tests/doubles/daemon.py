@@ -113,6 +113,13 @@ class Daemon:
             await AccessList(database).put_person(worker, sender_id, Role.APPROVER, "test", time.time())
         await database.close()
 
+    async def list_sender(self, worker: str, sender_id: str, role: str) -> None:
+        """Put somebody on the list while the daemon runs."""
+        database = Database(self.paths.database)
+        await database.open()
+        await AccessList(database).put_person(worker, sender_id, role, "test", time.time())
+        await database.close()
+
     async def stop(self) -> int:
         """Ask it to end and return its exit status."""
         assert self.process is not None

@@ -63,7 +63,7 @@ class WorkerEnd:
         ref = self.offer(key, chat, **more)
         return await self.expect(m.Accepted, lambda frame: frame.ref == ref)
 
-    async def expect(self, kind: type[T], matches: Any = lambda _: True) -> T:
+    async def expect(self, kind: type[T] | tuple[type[T], ...], matches: Any = lambda _: True) -> T:
         """Return the next frame of a kind; others are kept for later.
 
         Raises:

@@ -106,9 +106,9 @@ def test_whatever_is_written_only_harmless_tags_come_out(text):
 def test_no_text_keeps_the_worker_from_its_work(piece):
     """The longest text that is rendered takes well under a second; a longer one is shown as it is."""
     text = (piece * MOST_CHARACTERS)[:MOST_CHARACTERS]
-    began = time.perf_counter()
+    began = time.process_time()  # not the clock on the wall: others may have the processor
     html = to_html(text)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
     assert html is None or html.strip()
     assert to_html(text + "x") is None
 

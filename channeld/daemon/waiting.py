@@ -1,0 +1,216 @@
+"""Messages that wait: for Claude's turn, for their sender's word, for an approver's. And who is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from channeld.core import waiting
+from channeld.core.errors import StoreUnavailable
+from channeld.core.model import Inbound, StoredEvent
+from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who
+from channeld.core.waiting import Card
+from channeld.daemon.access import Access
+from channeld.daemon.notices import Notices
+from channeld.daemon.prompts import Prompts
+from channeld.daemon.session import Session
+from channeld.store.holds import Hold, Holds
+from channeld.store.mailbox import Terms
+
+log = structlog.get_logger()
+_DEAF = (
+    "Claude Code has taken your message, but Claude was not given it: a dialog may be open in its terminal. Somebody "
+    "has to look there. The message is kept."
+)
+_DEAF_TO_APPROVERS = "The session {} does not listen any more: {}. {}"
+
+
+class Waiting:
+    """Holds what needs a person's word, asks for it, and tells senders that they wait.
+
+    Args:
+        holds: the store's side.
+        prompts: where people are asked.
+        notices: where they are told.
+        access: who the approvers are.
+        stale_after_s: what was written longer ago waits for its sender's word.
+        holds_chatters: what non-approvers wrote waits for an approver's word while a session asks nobody.
+        told_after_s: a sender is told that his message waits for its turn after so long.
+    """
+
+    def __init__(
+        self,
+        holds: Holds,
+        prompts: Prompts,
+        notices: Notices,
+        access: Access,
+        *,
+        stale_after_s: float,
+        holds_chatters: bool,
+        told_after_s: float,
+    ) -> None:
+        self._holds, self._prompts, self._notices, self._access = holds, prompts, notices, access
+        self._stale_after_s, self._holds_chatters = stale_after_s, holds_chatters
+        self._told_after_s = told_after_s
+        self._news = asyncio.Event()
+        self._session: Session | None = None
+        prompts.on("waiting", self._send_in)
+        prompts.on("stale", self._still_wanted)
+        prompts.on("unattended", self._let_in)
+        self.wake: Callable[[], None] = lambda: None
+        """Called when something that was held may go."""
+
+    # -- holding, before anything is claimed
+
+    def terms(self, session: Session | None, now: float) -> Terms:
+        """Return what may go to a session without a person's word."""
+        return Terms(
+            chatters=not self._holds_chatters or (session is not None and session.turns.asks),
+            fresh_after=now - self._stale_after_s,
+        )
+
+    async def hold(self, session: Session) -> None:
+        """Hold what must not go to a session, ask for the word that it needs, and let go what needs none any more."""
+        now = time.time()
+        terms = self.terms(session, now)
+        if await self._holds.hold_stale(terms.fresh_after, now):
+            for (chat, sender_id), events in await self._held("stale"):
+                await self._ask("stale", chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
+        if terms.chatters:
+            await self._release()
+        elif await self._holds.hold_unattended(now):
+            for (chat, sender_id), events in await self._held("unattended"):
+                card = waiting.unattended(events, session.name)
+                await self._ask("unattended", chat, sender_id, card, APPROVERS, APPROVERS)
+
+    async def _held(self, hold: Hold) -> list[tuple[tuple[str, str], list[StoredEvent]]]:
+        """Return what is held, by chat and sender, and tell of it."""
+        held = await self._holds.held(hold)
+        await self._notices.events_changed(held)
+        found: dict[tuple[str, str], list[StoredEvent]] = {}
+        for event in held:
+            found.setdefault((event.inbound.chat, event.inbound.sender_id), []).append(event)
+        return list(found.items())
+
+    async def _ask(self, hold: Hold, chat: str, sender_id: str, card: Card, audience: str, only: str) -> None:
+        """Ask once about the messages of a sender; what he writes meanwhile is added."""
+        key = f"{hold}:{chat}:{sender_id}"
+        known = next((prompt for prompt in self._prompts.open_ones(kind=hold) if prompt.key == key), None)
+        if known is not None:
+            await self._prompts.change(known.id, body=card.body)
+            return
+        await self._prompts.open(
+            hold, card.title, card.body, card.options, audience=audience, only=only, key=key,
+            data={"chat": chat, "sender_id": sender_id},
+        )  # fmt: skip
+
+    async def _release(self) -> None:
+        """The session asks again: what non-approvers wrote may go, and nobody has to say so."""
+        held = await self._holds.held("unattended")
+        if held:
+            seqs = [event.seq for event in held]
+            await self._notices.events_changed(await self._holds.clear("unattended", seqs, time.time(), by_word=False))
+        for prompt in self._prompts.open_ones(kind="unattended"):
+            await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "The session asks again: it was let in.")
+
+    # -- answers
+
+    async def _still_wanted(self, prompt: StoredPrompt, answer: str, who: Who) -> str:
+        return await self._decide("stale", prompt, wanted=answer == waiting.STILL_WANTED)
+
+    async def _let_in(self, prompt: StoredPrompt, answer: str, who: Who) -> str:
+        return await self._decide("unattended", prompt, wanted=answer == waiting.LET_IN)
+
+    async def _decide(self, hold: Hold, prompt: StoredPrompt, *, wanted: bool) -> str:
+        whose = prompt.content.data["chat"], prompt.content.data["sender_id"]
+        held = [e.seq for e in await self._holds.held(hold) if (e.inbound.chat, e.inbound.sender_id) == whose]
+        now = time.time()
+        if wanted:
+            moved = await self._holds.clear(hold, held, now, by_word=True)
+        else:
+            moved = await self._holds.drop(hold, held, now)
+        await self._notices.events_changed(moved)
+        self.wake()
+        if not moved:
+            return "Nothing waited any more."
+        them = "It is" if len(moved) == 1 else f"{len(moved)} messages are"
+        return f"{them} {'on the way' if wanted else 'dropped'}."
+
+    async def _send_in(self, prompt: StoredPrompt, answer: str, who: Who) -> str:
+        return await self.send_in(prompt.content.audience)
+
+    async def send_in(self, chat: str) -> str:
+        """Let what waits in a chat go into the turn that runs; returns what to tell its sender."""
+        wanted = await self._holds.want_as_notes(chat)
+        self.wake()
+        return "It goes in as a note." if wanted else "Nothing of yours is waiting."
+
+    async def command(self, inbound: Inbound) -> None:
+        """Carry out ``/now``."""
+        outcome = await self.send_in(inbound.chat)
+        for prompt in self._prompts.open_ones(kind="waiting"):
+            if prompt.content.audience == inbound.chat:
+                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, outcome)
+        self._notices.say(inbound.chat, outcome, inbound.message_id)
+
+    # -- telling senders that they wait
+
+    def changed(self, session: Session | None) -> None:
+        """Something was accepted, pushed or answered, or a turn began or ended: senders may have to be told.
+
+        Args:
+            session: that takes one event a turn and is busy; None where nobody waits for that.
+        """
+        self._session = session
+        self._news.set()
+
+    async def run(self) -> None:
+        """Tell senders whose messages wait for their turn, and take it back when they do not. An essential task."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._look()
+            except StoreUnavailable as trouble:
+                log.warning("waiting_not_told", reason=str(trouble))
+
+    async def _look(self) -> None:
+        session, now = self._session, time.time()
+        queued = await self._holds.queued() if session is not None else []
+        by_chat: dict[str, list[StoredEvent]] = {}
+        for event in queued:
+            by_chat.setdefault(event.inbound.chat, []).append(event)
+        for prompt in self._prompts.open_ones(kind="waiting"):
+            if prompt.content.audience not in by_chat:
+                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "Claude has it now.")
+        if session is None or not by_chat:
+            return
+        soonest = min(events[0].accepted_at for events in by_chat.values()) + self._told_after_s
+        if now < soonest:
+            asyncio.get_running_loop().call_later(soonest - now + 0.01, self._news.set)
+            return
+        for chat, events in by_chat.items():
+            if events[0].accepted_at + self._told_after_s <= now:
+                await self._tell(chat, events, waiting.waits_for_turn(session.turns.turn, chat, len(events), now))
+
+    async def _tell(self, chat: str, events: list[StoredEvent], card: Card) -> None:
+        key = f"waiting:{chat}"
+        if not any(prompt.key == key for prompt in self._prompts.open_ones(kind="waiting")):
+            await self._prompts.open(
+                "waiting", card.title, card.body, card.options, audience=chat, only=events[0].inbound.sender_id, key=key
+            )
+
+    # -- a session that went deaf
+
+    async def went_deaf(self, session: Session, unseen: list[StoredEvent]) -> None:
+        """Tell those whose messages were read and not given to Claude, and the approvers."""
+        for event in unseen:
+            self._notices.say(event.inbound.chat, _DEAF, event.inbound.message_id)
+        told = {event.inbound.chat for event in unseen}
+        verdict = session.verdict
+        for _, _, chat in await self._access.approver_chats():
+            if chat not in told:
+                self._notices.say(chat, _DEAF_TO_APPROVERS.format(session.name, verdict.reason, verdict.mend))

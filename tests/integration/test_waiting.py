@@ -1,0 +1,158 @@
+"""Messages that wait: for their turn, for their sender's word, for an approver's."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import msgspec
+import pytest
+
+from channeld.daemon.limits import Limits
+from channeld.ipc import messages as m
+from tests.doubles.daemon import Daemon
+from tests.doubles.hooked import Hooked
+from tests.doubles.stores import SENDER
+from tests.doubles.worker_end import CAPABILITIES
+
+ASKING = msgspec.structs.replace(CAPABILITIES, notices=True, prompts=True)
+
+
+@contextlib.asynccontextmanager
+async def scene(pager, config="", mode="default", **more):
+    """Begin with a worker that shows prompts and a session that reports, idle."""
+    async with Daemon(f"{pager.config}\n{config}", limits=Limits(told_after_s=0.05), **more) as daemon:
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        async with daemon.client() as client:
+            claude = Hooked(client, mode)
+            await claude.type("hello")
+            await claude.stop()
+            yield daemon, worker, claude
+
+
+async def prompt_of(worker, kind, state="open"):
+    """Wait for a prompt of a kind in a state."""
+    return await worker.expect(m.Prompt, lambda frame: (frame.kind, frame.state) == (kind, state))
+
+
+async def choose(worker, prompt, answer, sender_id=SENDER):
+    """Answer a prompt as a sender, and return what the daemon says."""
+    worker.send(m.AnswerPrompt(ref=900, id=prompt.id, answer=answer, sender_id=sender_id, sender="Ann"))
+    return await worker.expect((m.Accepted, m.Refused), lambda frame: frame.ref == 900)
+
+
+async def test_a_sender_is_told_what_claude_is_busy_with_and_when_it_is_not_any_more(pager):
+    """The card opens while the message waits, and closes when it is pushed."""
+    async with scene(pager) as (_, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="please")
+        card = await prompt_of(worker, "waiting")
+        assert (card.chat, card.options) == ("pager:a", ["Send it in now"])
+        assert "something at the terminal" in card.body
+        await claude.stop()
+        assert (await prompt_of(worker, "waiting", "elsewhere")).id == card.id
+        assert (await claude.take())["content"] == "please"
+
+
+@pytest.mark.parametrize("how", ["button", "/now", "/NOW@the_bot "])
+async def test_what_waits_may_be_sent_in_as_a_note(pager, how):
+    """It reaches Claude within the turn; without a reply it gets a turn of its own when that is over."""
+    async with scene(pager) as (daemon, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="please")
+        card = await prompt_of(worker, "waiting")
+        if how == "button":
+            assert isinstance(await choose(worker, card, "Send it in now"), m.Accepted)
+        else:
+            await worker.accepted("2", text=how)
+        assert (await claude.take(within=True))["content"] == "please"
+        await daemon.events_where(seen=1)
+        await claude.stop()
+        again = await claude.take()
+        assert (again["content"], again["meta"]["redelivered"]) == ("please", "true")
+
+
+async def test_a_card_is_answered_by_its_own_sender_only(pager):
+    """Somebody else's tap changes nothing."""
+    async with scene(pager) as (daemon, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="please")
+        card = await prompt_of(worker, "waiting")
+        assert (await choose(worker, card, "Send it in now", sender_id="8")).code == "not_allowed"
+        await daemon.events_where(queued=1)
+
+
+async def test_an_old_message_waits_for_its_senders_word(pager):
+    """One that was written long ago is asked about, and holds up nothing that came after it."""
+    async with scene(pager) as (daemon, worker, claude):
+        await worker.accepted("1", text="old", sent_at=time.time() - 7200)
+        await worker.accepted("2", text="new")
+        assert (await claude.take())["content"] == "new"
+        card = await prompt_of(worker, "stale")
+        assert "2 h" in card.title
+        assert "> old" in card.body
+        await claude.stop()
+        await daemon.events_where(held=1, seen=1)
+        await choose(worker, card, "Still wanted")
+        assert (await claude.take())["content"] == "old"
+
+
+async def test_an_old_message_that_is_not_wanted_is_dropped(pager):
+    """The other answer."""
+    async with scene(pager) as (daemon, worker, _):
+        await worker.accepted("1", text="old", sent_at=time.time() - 7200)
+        await choose(worker, await prompt_of(worker, "stale"), "Drop it")
+        await daemon.events_where(dropped=1)
+
+
+@contextlib.asynccontextmanager
+async def with_chatter(pager, mode):
+    """As ``scene``, with sender 8 listed as a chatter."""
+    async with scene(pager, mode=mode) as (daemon, worker, claude):
+        await worker.accepted("0", chat="pager:own", text="hello from the owner")
+        await claude.take()
+        await claude.stop()
+        await daemon.list_sender("pager", "8", "chatter")
+        yield daemon, worker, claude
+
+
+@pytest.mark.parametrize("mode", ["auto", "bypassPermissions", ""])
+async def test_while_nobody_is_asked_a_chatters_messages_wait_for_an_approver(pager, mode):
+    """One question for all of them; let in, they go."""
+    async with with_chatter(pager, mode) as (daemon, worker, claude):
+        await worker.accepted("1", chat="pager:b", text="rm -rf please", sender_id="8", sender="Bob")
+        card = await prompt_of(worker, "unattended")
+        assert card.chat == "pager:own"
+        assert "> rm -rf please" in card.body
+        await worker.accepted("2", chat="pager:b", text="more", sender_id="8", sender="Bob")
+        assert (await prompt_of(worker, "unattended")).id == card.id
+        await daemon.events_where(held=2, seen=1)
+        assert (await choose(worker, card, "Let in", sender_id="8")).code == "not_allowed"
+        await choose(worker, card, "Let in")
+        assert (await claude.take())["content"] == "rm -rf please"
+        await claude.stop()
+        assert (await claude.take())["content"] == "more"
+
+
+async def test_what_was_held_goes_when_the_session_asks_again(pager):
+    """The mode is changed at the terminal: nobody has to answer any more."""
+    async with with_chatter(pager, "auto") as (_, worker, claude):
+        await worker.accepted("1", chat="pager:b", text="please", sender_id="8", sender="Bob")
+        await prompt_of(worker, "unattended")
+        claude.mode = "default"
+        await claude.type("typed")
+        await claude.stop()
+        assert (await prompt_of(worker, "unattended", "elsewhere")).answer.startswith("The session asks again")
+        assert (await claude.take())["content"] == "please"
+
+
+async def test_an_old_message_of_a_chatter_needs_both_words(pager):
+    """That its sender still wants it does not let it in."""
+    async with with_chatter(pager, "auto") as (daemon, worker, claude):
+        await worker.accepted("1", chat="pager:b", text="old", sender_id="8", sent_at=time.time() - 7200)
+        await choose(worker, await prompt_of(worker, "stale"), "Still wanted", sender_id="8")
+        card = await prompt_of(worker, "unattended")
+        await daemon.events_where(held=1, seen=1)
+        await choose(worker, card, "Let in")
+        assert (await claude.take())["content"] == "old"
