@@ -35,6 +35,14 @@ async def test_a_session_with_the_plugin_answers_the_browser(daemon: Daemon, cha
     await chat.sees_answered("good morning")
 
 
+async def test_a_session_without_the_flag_is_told_the_plugins(daemon: Daemon, lab: ClaudeLab):
+    """What mends it names the plugin's channel, not that of a server by itself."""
+    await lab.start(**plugin_of(daemon.home), opt_in=False)
+    session = await session_where(daemon, lambda session: session["state"] == "attached")
+    assert session["listening"] == "no"
+    assert session["mend"].endswith("claude --dangerously-load-development-channels plugin:channeld@channeld")
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["running", "not running"])
 async def test_a_skill_shows_what_channeld_says(daemon: Daemon, lab: ClaudeLab, tmp_path: Path, running: bool):
     """``/channeld:status`` hands the model what the command prints, also where that is how to start the daemon."""
