@@ -23,6 +23,7 @@ class Report(msgspec.Struct, kw_only=True):
     permission_suggestions: str = ""  # JSON text
     last_assistant_message: str = ""  # Stop
     agent_id: str = ""  # where a subagent acts
+    late: str = ""  # "true": it was answered with nothing while no daemon was there
     hold: str = ""  # "true": Claude Code waits for the answer, for as long as the hook's own timeout allows
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -12,7 +13,8 @@ import structlog
 from channeld.core.access import Role
 from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
-from channeld.core.model import Attachment
+from channeld.core.model import Attachment, Inbound
+from channeld.core.permission import read_verdict
 from channeld.core.prompts import APPROVERS, OPERATOR, Content, PromptState, StoredPrompt, Who, check_answer, new_id
 from channeld.core.text import clean_name, unmasked
 from channeld.daemon.link import WorkerLink
@@ -22,6 +24,7 @@ from channeld.store.prompts import PromptStore
 
 log = structlog.get_logger()
 _STORE_RETRY_S: Final = 1.0
+_REMEMBERED: Final = 100
 
 
 class Access(Protocol):
@@ -43,6 +46,9 @@ class Screens(Protocol):
     def ask(self, prompt: m.Prompt) -> None:
         """Show a prompt in its chat, or what has become of it."""
 
+    def say(self, chat: str, text: str, reply_to: str | None = None) -> None:
+        """Tell a chat something."""
+
 
 Handler = Callable[[StoredPrompt, str, Who], Awaitable[str]]
 """Carries an answer out and returns the outcome in words; raises ``Refused`` to leave the prompt open."""
@@ -61,6 +67,10 @@ class Prompts:
         self._store, self._access, self._screens = store, access, screens
         self._kinds: dict[str, _Kind] = {}
         self._open: dict[str, StoredPrompt] = {}
+        self.settled: deque[StoredPrompt] = deque(maxlen=_REMEMBERED)
+        """The latest that were settled, for those who answer them again."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when another set of prompts is open."""
         self._expiry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,6 +146,7 @@ class Prompts:
         log.info("prompt_opened", prompt=prompt.id, kind=kind, chats=content.chats, session=session)
         self._show(prompt)
         self._watch_expiry()
+        self.changed()
         return prompt.id
 
     async def change(
@@ -155,19 +166,33 @@ class Prompts:
         if prompt_id in self._open:
             self._show(prompt)
 
+    async def note(self, prompt_id: str, data: dict[str, Any]) -> None:
+        """Write down more of what a prompt's kind needs to know."""
+        if (prompt := self._open.get(prompt_id)) is not None:
+            prompt.content.data |= data
+            await self._store.change(prompt)
+
     async def close(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt that was not answered here; nothing happens where it is settled."""
         if (prompt := self._open.pop(prompt_id, None)) is None:
             return
         prompt.state, prompt.outcome = state, outcome
+        self.settled.append(prompt)
         log.info("prompt_closed", prompt=prompt_id, kind=prompt.kind, state=str(state))
         self._show(prompt)
+        self.changed()
         while True:
             try:
                 await self._store.close(prompt_id, state, outcome, time.time())
                 break
             except StoreUnavailable:  # people have been told already; the record follows
                 await asyncio.sleep(_STORE_RETRY_S)
+
+    async def close_key(self, key: str, state: PromptState, outcome: str = "") -> None:
+        """Settle the open prompt of a key, if there is one."""
+        for prompt in self.open_ones():
+            if prompt.key == key:
+                await self.close(prompt.id, state, outcome)
 
     def close_soon(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt from where nothing can be awaited."""
@@ -246,7 +271,9 @@ class Prompts:
             "prompt_answered", prompt=prompt_id, kind=prompt.kind, session=prompt.content.session,
             worker=who.worker or None, sender_id=who.sender_id,
         )  # fmt: skip
+        self.settled.append(prompt)
         self._show(prompt)
+        self.changed()
         if not kind.confirms:
             await self._store.note_outcome(prompt_id, outcome, carried_out=True)
         return outcome
@@ -262,6 +289,36 @@ class Prompts:
             link.send(m.Refused(ref=frame.ref, code=error.code, text=f"{error} {error.hint}".strip()))
         else:
             link.send(m.Accepted(ref=frame.ref))
+
+    async def take_text(self, inbound: Inbound, role: Role) -> bool:
+        """Take a message that is a verdict, as ``yes abcde``; tell whether it was one.
+
+        It is one only in a chat that was shown that very prompt, from an approver, in his own words.
+
+        Raises:
+            StoreUnavailable: it was one and could not be taken; it can come again.
+        """
+        if role != Role.APPROVER or inbound.kind != "message" or inbound.bot or inbound.forwarded_from is not None:
+            return False
+        if (verdict := read_verdict(inbound.text)) is None:
+            return False
+        option, request_id = verdict
+        shown = [
+            prompt for prompt in (*self.open_ones(kind="permission"), *self.settled)
+            if prompt.kind == "permission" and prompt.content.data["request_id"] == request_id
+            and inbound.chat in prompt.content.chats
+        ]  # fmt: skip
+        if not shown or len([prompt for prompt in shown if prompt.state == PromptState.OPEN]) > 1:
+            return False
+        who = Who(worker_of(inbound.chat), inbound.sender_id, clean_name(inbound.sender, 60))
+        try:
+            told = await self.answer(shown[0].id, option, who)
+        except StoreUnavailable:
+            raise
+        except ChanneldError as error:
+            told = f"{error} {error.hint}".strip()
+        self._screens.say(inbound.chat, told, inbound.message_id)
+        return True
 
     async def _check_right(self, prompt: StoredPrompt, who: Who) -> None:
         content = prompt.content
@@ -311,6 +368,10 @@ class Prompts:
             if prompt.instance == instance and prompt.state == PromptState.ANSWERED
         ]  # fmt: skip
 
+    async def answered_so(self, instance: str, kind: str, answer: str) -> list[StoredPrompt]:
+        """Return the prompts of a session process that were answered in one way."""
+        return await self._store.answered_so(instance, kind, answer)
+
     async def session_ended(self, instance: str) -> None:
         """Nobody waits any more for what a session process asked."""
         for prompt in self.open_ones(instance=instance):
@@ -333,7 +394,7 @@ class Prompts:
             if prompt.id in self._open:
                 self._show(prompt, link.name)
 
-    async def close_all(self) -> None:
+    def stop(self) -> None:
         """Stop: the prompts stay open on disk."""
         if self._expiry is not None:
             self._expiry.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Protocol
@@ -26,6 +27,7 @@ from mcp_types import (
     TextContent,
     Tool,
 )
+from pydantic import BaseModel
 
 from channeld import __version__
 from channeld.core.activity import BUSY_AFTER_S, Activity, Work
@@ -34,20 +36,24 @@ from channeld.core.errors import StoreUnavailable
 from channeld.core.event import present, unpresentable
 from channeld.core.listening import DEAF, Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
+from channeld.core.permission import REQUEST_ID, Request
 from channeld.core.routing import Candidate
 from channeld.core.symptoms import Seat
 from channeld.core.turns import Turns
 from channeld.daemon.mcp_stream import McpStream
 from channeld.daemon.procwatch import start_time
-from channeld.daemon.tool_list import INSTRUCTIONS, TOOLS, ToolResult
+from channeld.daemon.tool_list import EXPERIMENTAL, INSTRUCTIONS, SESSION_EVENT, TOOLS, ToolResult
 from channeld.faultpoint import reach
 from channeld.ipc.framing import FrameProtocol
 from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, decoder
 
 log = structlog.get_logger()
 _CHANNEL: Final = "notifications/claude/channel"
+_PERMISSION: Final = "notifications/claude/channel/permission"
 _HELLO_DEADLINE_S: Final = 10.0
 _encode: Final = msgspec.json.Encoder().encode
+_numbers: Final = itertools.count(1)
+"""Of requests to clients."""
 _TOOLS_DEADLINE_S: Final = 5.0
 """How long Claude Code may take to ask for the tools before it is taken to be one that never does."""
 _SETTLE_S: Final = 0.5
@@ -68,6 +74,9 @@ class Owner(Protocol):
 
     def platform_of(self, worker: str) -> str:
         """Return the platform of a worker, for Claude to read."""
+
+    def permission_requested(self, session: Session, request: Request) -> None:
+        """Claude Code shows a permission dialog, and takes an answer from us too."""
 
 
 class Tools(Protocol):
@@ -136,6 +145,13 @@ class Session:
     def pid_start(self) -> int:
         """Of the shim, in clock ticks since boot."""
         return self._hello.pid_start if self._hello else 0
+
+    @property
+    def processes(self) -> list[int]:
+        """The shim and the Claude Code above it, as far as they can be seen."""
+        if self._pid == 0:  # what it says of those above it are numbers of another pid namespace
+            return []
+        return [self._pid, *([self._hello.claude.pid] if self._hello and self._hello.claude else [])]
 
     @property
     def written(self) -> frozenset[str]:
@@ -350,6 +366,69 @@ class Session:
         del self._batches[:end]
         await self._owner.confirmed(self, self.lease, seqs)
 
+    # -- dialogs
+
+    @property
+    def project(self) -> str:
+        """The folder that it works in; empty where that is not known."""
+        return self._hello.project if self._hello else ""
+
+    def permission_requested(self, request: Request) -> None:
+        """Hear that Claude Code shows a permission dialog."""
+        self._owner.permission_requested(self, request)
+
+    async def give_verdict(self, request_id: str, *, allow: bool) -> bool:
+        """Answer a permission dialog; a dialog that is closed by then is not affected.
+
+        Returns:
+            Whether the client has read it.
+        """
+        params = {"request_id": request_id, "behavior": "allow" if allow else "deny"}
+        self.protocol.write(_encode({"jsonrpc": "2.0", "method": _PERMISSION, "params": params}) + b"\n")
+        reach("session.verdict_written")
+        return await self._read_so_far(f"channeld-verdict-{request_id}-{next(_numbers)}")
+
+    @property
+    def has_forms(self) -> bool:
+        """Whether the client can show a form in its terminal."""
+        params = self._connection.client_params if self._connection is not None else None
+        return params is not None and params.capabilities.elicitation is not None
+
+    async def show_form(self, message: str, schema: dict[str, Any], form_id: str) -> dict[str, Any] | None:
+        """Show a form in the terminal; cancelling this withdraws it.
+
+        Args:
+            message: what is asked.
+            schema: of the fields, as MCP's elicitation has it.
+            form_id: never used before, for ``withdraw_form``.
+
+        Returns:
+            The fields; None: it was declined or closed, or the connection is gone.
+        """
+        assert self._connection is not None
+        params = {"mode": "form", "message": message, "requestedSchema": schema}
+        try:
+            answer = await self._connection.outbound.send_raw_request(
+                "elicitation/create", params, {"request_id": form_id}
+            )
+        except MCPError:
+            return None
+        content = answer.get("content")
+        return content if answer.get("action") == "accept" and isinstance(content, dict) else None
+
+    def withdraw_form(self, form_id: str) -> None:
+        """Close a form that was shown over an earlier connection."""
+        params = {"requestId": form_id, "reason": "not asked any more"}
+        self.protocol.write(_encode({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}) + b"\n")
+
+    async def _read_so_far(self, request_id: str) -> bool:
+        assert self._connection is not None
+        try:
+            await self._connection.outbound.send_raw_request("ping", None, {"request_id": request_id})
+        except MCPError as error:
+            return error.error.code != CONNECTION_CLOSED  # an error is an answer too
+        return True
+
     # -- MCP
 
     async def _serve(self) -> None:
@@ -379,8 +458,10 @@ class Session:
         self._tools_listed.set()
         return [Tool.model_validate(tool) for tool in TOOLS]
 
-    async def call_tool(self, params: CallToolRequestParams) -> ToolResult:
+    async def call_tool(self, params: CallToolRequestParams, request_id: str | int | None = None) -> ToolResult:
         """Carry out a tool call."""
+        if params.name == SESSION_EVENT and self._hello is not None and request_id in self._hello.answered_reports:
+            params = params.model_copy(update={"arguments": {**(params.arguments or {}), "late": "true"}})
         meta: dict[str, Any] = dict(params.meta) if params.meta else {}
         tool_use_id = meta.get("claudecode/toolUseId")
         return await self._toolbox.call(
@@ -417,8 +498,23 @@ async def _list_tools(context: ServerRequestContext[Session], params: PaginatedR
 
 
 async def _call_tool(context: ServerRequestContext[Session], params: CallToolRequestParams) -> CallToolResult:
-    result = await context.lifespan_context.call_tool(params)
+    result = await context.lifespan_context.call_tool(params, context.request_id)
     return CallToolResult(content=[TextContent(type="text", text=result.text)], is_error=result.is_error)
+
+
+class _PermissionRequest(BaseModel):
+    """Its names have underscores, other than what the library's own models read."""
+
+    request_id: str
+    tool_name: str
+    description: str = ""
+    input_preview: str = ""
+
+
+async def _permission_requested(context: ServerRequestContext[Session], params: _PermissionRequest) -> None:
+    request = Request(params.request_id, params.tool_name, params.description, params.input_preview)
+    if REQUEST_ID.fullmatch(request.request_id):
+        context.lifespan_context.permission_requested(request)
 
 
 async def _initialized(context: ServerRequestContext[Session], params: NotificationParams) -> None:
@@ -443,9 +539,10 @@ def _make_server() -> Server[Session]:
         on_call_tool=_call_tool,
     )
     server.add_notification_handler("notifications/initialized", NotificationParams, _initialized)
+    server.add_notification_handler(f"{_PERMISSION}_request", _PermissionRequest, _permission_requested)
     server.middleware = [_RefuseDiscovery()]
     return server
 
 
 SERVER: Final = _make_server()
-INIT_OPTIONS: Final = SERVER.create_initialization_options(experimental_capabilities={"claude/channel": {}})
+INIT_OPTIONS: Final = SERVER.create_initialization_options(experimental_capabilities=EXPERIMENTAL)

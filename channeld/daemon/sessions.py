@@ -11,6 +11,8 @@ import structlog
 from channeld.config import Worker
 from channeld.core.errors import StoreUnavailable
 from channeld.core.model import Lease
+from channeld.core.permission import Request
+from channeld.daemon.asking import Asking
 from channeld.daemon.procwatch import wait_end
 from channeld.daemon.router import Router
 from channeld.daemon.session import Session
@@ -23,8 +25,8 @@ log = structlog.get_logger()
 class Sessions:
     """Every session, attached or not."""
 
-    def __init__(self, router: Router, toolbox: Toolbox, workers: list[Worker]) -> None:
-        self._router, self._toolbox = router, toolbox
+    def __init__(self, router: Router, toolbox: Toolbox, asking: Asking, workers: list[Worker]) -> None:
+        self._router, self._toolbox, self._asking = router, toolbox, asking
         self._platforms = {worker.name: worker.platform for worker in workers}
         self._open: set[Session] = set()
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -45,6 +47,10 @@ class Sessions:
         """Return every session that has said who it is."""
         return [session.snapshot() for session in self._open if session.instance]
 
+    def processes(self) -> list[int]:
+        """Return the processes of every session that has said who it is: its shim, and the Claude Code above that."""
+        return [pid for session in self._open for pid in session.processes]
+
     def close(self) -> None:
         """Close every connection; the shims come back to the next daemon."""
         for task in self._watches.values():
@@ -64,6 +70,7 @@ class Sessions:
             return
         # Only now: had the process ended in between, the watch would have to see it.
         self._watch(session.instance, session.pid, session.pid_start)
+        await self._asking.session_attached(session)
 
     def session_closed(self, session: Session) -> None:
         """Forget a connection; its process may come back."""
@@ -73,6 +80,10 @@ class Sessions:
     async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
         """Pass on what a client has read."""
         await self._router.confirmed(session, lease, seqs)
+
+    def permission_requested(self, session: Session, request: Request) -> None:
+        """Pass on that a session shows a permission dialog."""
+        self._asking.permission_requested(session, request)
 
     def platform_of(self, worker: str) -> str:
         """Return the platform of a worker."""
@@ -93,3 +104,4 @@ class Sessions:
             if pid != 0 or instance not in self._router.sessions:
                 break  # one that we cannot see is alive as long as it is connected
         await self._router.session_ended(instance)
+        await self._asking.session_ended(instance)

@@ -56,6 +56,25 @@ class Spool:
             for descriptor, _ in opened:
                 os.close(descriptor)
 
+    def put_text(self, name: str, text: str) -> Attachment:
+        """Write a text of our own into the spool, on disk before this returns.
+
+        Raises:
+            Refused: the disk does not take it.
+        """
+        data = text.encode("utf-8", "replace")
+        target = self._folder / f"{secrets.token_hex(16)}.txt"
+        try:
+            out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(out, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(out)
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise Refused(f"{name} could not be written: {error.strerror}.", hint="Check the disk.") from None
+        return Attachment(name=name, path=str(target), mime="text/plain", size=len(data))
+
     def remove(self, path: str) -> None:
         """Remove a copy; a path outside the spool is left alone."""
         if Path(path).parent == self._folder:

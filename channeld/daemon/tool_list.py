@@ -15,6 +15,9 @@ from channeld import __version__
 SESSION_EVENT: Final = "session_event"
 """Not listed: the plugin's hooks call it."""
 
+EXPERIMENTAL: Final[dict[str, dict[str, Any]]] = {"claude/channel": {}, "claude/channel/permission": {}}
+"""The capabilities that make the server a channel, and one that takes part in permission prompts."""
+
 INSTRUCTIONS: Final = """\
 channeld brings you messages from people who are not at this terminal, as <channel source="…" chat_id="…" \
 message_id="…" user="…"> tags.
@@ -132,7 +135,7 @@ def handshake() -> dict[str, Any]:
     return {
         "initialize": {
             "protocolVersion": "2025-11-25",
-            "capabilities": {"experimental": {"claude/channel": {}}, "tools": {"listChanged": False}},
+            "capabilities": {"experimental": EXPERIMENTAL, "tools": {"listChanged": False}},
             "serverInfo": {"name": "channeld", "version": __version__},
             "instructions": INSTRUCTIONS,
         },

@@ -34,6 +34,7 @@ class SessionHello(msgspec.Struct, kw_only=True):
     readable: bool = True  # the processes above could be read
     written: list[str] = []  # the last delivery ids that were taken over for Claude
     dropped_reports: int = 0
+    answered_reports: list[str | int] = []  # ids of hooks' calls that follow and that the shim has answered itself
     resumed: bool = False  # the handshake that follows is a replay
 
 

@@ -54,9 +54,42 @@ class Hooked:
         await self.report("PreToolUse", tool_name=name, tool_input=text, tool_use_id=use_id, **fields)
         return use_id
 
+    async def dialog(
+        self, request_id: str, name: str, arguments: dict[str, Any], *, notified: bool = True, **fields: str
+    ) -> Message:
+        """A permission dialog appears: the notification, then the hook, whose output is returned."""
+        if notified:
+            params = {
+                "request_id": request_id,
+                "tool_name": name,
+                "description": "",
+                "input_preview": preview(arguments),
+            }
+            await self.client.notify("notifications/claude/channel/permission_request", params)
+        text = json.dumps(arguments, separators=(",", ":"), ensure_ascii=False)
+        return await self.report("PermissionRequest", tool_name=name, tool_input=text, **fields)
+
+    async def done(self, use_id: str, name: str, arguments: dict[str, Any], *, event: str = "PostToolUse") -> None:
+        """A tool call has ended."""
+        text = json.dumps(arguments, separators=(",", ":"), ensure_ascii=False)
+        assert await self.report(event, tool_name=name, tool_input=text, tool_use_id=use_id) == {}
+
+    async def verdict(self) -> Message:
+        """Return the next verdict that the session is given."""
+        return await self.client.notified("notifications/claude/channel/permission")
+
     async def stop(self, text: str = "") -> None:
         """The turn ends, with these words in the terminal."""
         assert await self.report("Stop", last_assistant_message=text) == {}
+
+
+def preview(arguments: dict[str, Any]) -> str:
+    """Return an input as the client displays it to a channel: long values elided in the middle."""
+    values = {name: json.dumps(value, separators=(",", ":"), ensure_ascii=False) for name, value in arguments.items()}
+    for name, text in values.items():
+        if len(text) > 3500:
+            values[name] = f"{text[:2000]}\n⋯ {len(text) - 3500} code points elided ⋯\n{text[-1500:]}"
+    return f"{{ {', '.join(f'{json.dumps(name, ensure_ascii=False)}: {text}' for name, text in values.items())} }}"
 
 
 def block(event: Message) -> str:

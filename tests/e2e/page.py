@@ -232,7 +232,7 @@ async def living(config: str) -> AsyncIterator[Home]:
 
 async def page_url(daemon: Daemon) -> str:
     """Return the address of the page, with the token, of a worker that is ready."""
-    url = (await daemon.ask("url"))["url"]
+    url = await daemon.address()
     return f"{url}/?token={(daemon.paths.credentials / 'web.token').read_text().strip()}"
 
 

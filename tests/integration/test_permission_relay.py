@@ -1,0 +1,283 @@
+"""Permission prompts: from a client that asks as the real one does, to a worker that shows them, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from channeld.core.permission import Option
+from channeld.ipc import messages as m
+from channeld.store.access import AccessList
+from channeld.store.db import Database
+from tests.doubles.daemon import Daemon
+from tests.doubles.hooked import Hooked
+from tests.doubles.stores import SENDER
+from tests.doubles.worker_end import CAPABILITIES
+
+ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
+LS = {"command": "ls -l", "description": "list"}
+WHOLE = [Option.ALLOW, Option.AGAIN, Option.DENY, Option.DETAILS]
+
+
+@pytest.fixture
+async def worker(daemon, pager):
+    """A worker that shows prompts."""
+    life = await pager.life()
+    await life.begin(ASKING)
+    return life
+
+
+@pytest.fixture
+async def claude(daemon, worker):
+    """A session with hooks that has answered nothing yet, in a turn that an approver's message began."""
+    async with daemon.client() as client:
+        session = Hooked(client)
+        await session.type("hello")
+        await session.stop()
+        await worker.accepted("1", text="do it")
+        await session.take()
+        yield session
+
+
+async def shown(worker, state="open"):
+    """Return the next prompt in a state that the worker is shown."""
+    return await worker.expect(m.Prompt, lambda prompt: prompt.state == state)
+
+
+_refs = iter(range(1, 10_000))
+
+
+async def answer(worker, prompt, text, sender_id=SENDER):
+    """Answer a prompt and return what the daemon says of that."""
+    ref = 100_000 + next(_refs)
+    worker.send(m.AnswerPrompt(ref=ref, id=prompt.id, answer=text, sender_id=sender_id, sender="Ann"))
+    return await worker.expect(m.Accepted, lambda frame: frame.ref == ref)
+
+
+async def refused(worker, prompt, text, sender_id=SENDER):
+    """Answer a prompt and return the refusal."""
+    ref = 100_000 + next(_refs)
+    worker.send(m.AnswerPrompt(ref=ref, id=prompt.id, answer=text, sender_id=sender_id, sender="Ann"))
+    return await worker.expect(m.Refused, lambda frame: frame.ref == ref)
+
+
+@pytest.mark.parametrize(("option", "behavior"), [(Option.ALLOW, "allow"), (Option.DENY, "deny")])
+async def test_an_approver_answers_in_the_chat_that_the_turn_came_from(daemon, worker, claude, option, behavior):
+    """The prompt shows the whole input there, and the verdict reaches the client under its own id."""
+    assert await claude.dialog("abcde", "Bash", LS) == {}
+    prompt = await shown(worker)
+    assert (prompt.chat, prompt.kind, prompt.options) == ("pager:a", "permission", WHOLE)
+    assert "Bash" in prompt.title and "command: ls -l\ndescription: list" in prompt.body
+    await answer(worker, prompt, option)
+    assert await claude.verdict() == {"request_id": "abcde", "behavior": behavior}
+    settled = await shown(worker, "answered")
+    assert (settled.id, settled.answer) == (prompt.id, f"{option} – Ann")
+    late = await refused(worker, prompt, Option.ALLOW)
+    assert late.code == "settled" and "answered already by Ann" in late.text
+
+
+async def test_exactly_this_again_is_not_asked_twice(daemon, worker, claude):
+    """The same call is allowed from the hook; another input, or the same one in another session, is asked."""
+    await claude.dialog("abcde", "Bash", LS)
+    await answer(worker, await shown(worker), Option.AGAIN)
+    assert (await claude.verdict())["behavior"] == "allow"
+    await shown(worker, "answered")
+    decision = await claude.dialog("abcdf", "Bash", LS)
+    assert decision["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
+    assert await claude.dialog("abcdg", "Bash", {**LS, "command": "ls -la"}) == {}
+    assert "ls -la" in (await shown(worker)).body  # and nothing was shown for the second one
+    async with daemon.client() as other:
+        second = Hooked(other)
+        assert await second.dialog("abcdh", "Bash", LS) == {}
+
+
+async def test_it_is_still_allowed_after_a_restart_of_the_daemon(daemon, worker, claude, pager):
+    """What holds for the session's process is not forgotten with the daemon."""
+    await claude.dialog("abcde", "Bash", LS)
+    await answer(worker, await shown(worker), Option.AGAIN)
+    await claude.verdict()
+    await shown(worker, "answered")
+    await daemon.restart_after_kill()
+    await (await pager.life()).begin(ASKING)
+    await daemon.attached(claude.client)
+    decision = await claude.dialog("abcdf", "Bash", LS)
+    assert decision["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
+
+
+async def test_the_terminal_may_be_faster(daemon, worker, claude):
+    """When the call is reported done, the prompt closes everywhere as answered elsewhere."""
+    use_id = await claude.tool("Bash", LS)
+    await claude.dialog("abcde", "Bash", LS)
+    prompt = await shown(worker)
+    await claude.done(use_id, "Bash", {**LS, "command": "another"})
+    await claude.done(use_id, "Bash", LS)
+    closed = await shown(worker, "elsewhere")
+    assert closed.id == prompt.id
+    assert "elsewhere" in (await refused(worker, prompt, Option.ALLOW)).text
+
+
+async def test_the_end_of_the_turn_closes_its_prompts(daemon, worker, claude):
+    """After Escape and a new prompt nobody waits at the old dialog; a subagent's in the background may stay."""
+    await claude.dialog("abcde", "Bash", LS)
+    prompt = await shown(worker)
+    await claude.dialog("abcdf", "Bash", {"command": "pwd"}, agent_id="a1")
+    background = await shown(worker)
+    await claude.type("something else")
+    assert (await shown(worker, "elsewhere")).id == prompt.id
+    await answer(worker, background, Option.ALLOW)
+    assert (await claude.verdict())["request_id"] == "abcdf"
+
+
+async def test_a_prompt_expires_with_the_session(daemon, worker, claude):
+    """The end of the session's process is the end of its prompts."""
+    await claude.dialog("abcde", "Bash", LS)
+    prompt = await shown(worker)
+    claude.client.kill()
+    assert (await shown(worker, "expired")).id == prompt.id
+    assert "any more" in (await refused(worker, prompt, Option.ALLOW)).text
+
+
+async def test_a_cut_input_can_be_allowed_only_after_all_of_it_was_sent(daemon, worker, claude):
+    """First a part and no Allow; Details sends a file with the whole input, and then it can be allowed."""
+    long = {"command": "echo start; " + "x" * 9000 + "; rm -rf /important; " + "y" * 9000}
+    await claude.dialog("abcde", "Bash", long)
+    prompt = await shown(worker)
+    assert prompt.options == [Option.DETAILS, Option.DENY] and "rm -rf" not in prompt.body
+    assert (await refused(worker, prompt, Option.ALLOW)).code == "bad_answer"
+    await worker.accepted("2", text="no message of ours")
+    await answer(worker, prompt, Option.DETAILS)
+    whole = await shown(worker)
+    assert whole.id == prompt.id and whole.options == [Option.ALLOW, Option.AGAIN, Option.DENY]
+    assert whole.file is not None
+    assert long["command"] in await asyncio.to_thread(Path(whole.file).read_text)
+    await answer(worker, whole, Option.ALLOW)
+    assert (await claude.verdict())["behavior"] == "allow"
+
+
+async def test_without_its_hook_a_cut_input_can_only_be_denied(daemon, worker):
+    """Nobody allows what he cannot have read."""
+    async with daemon.client() as client:
+        bare = Hooked(client)
+        await worker.accepted("1", text="do it")
+        params = {"request_id": "abcde", "tool_name": "Bash", "description": "d",
+                  "input_preview": '{ "command": "echo\n⋯ 9 code points elided ⋯\nend" }'}  # fmt: skip
+        await client.notify("notifications/claude/channel/permission_request", params)
+        prompt = await shown(worker)
+        assert prompt.options == [Option.DENY] and "terminal" in prompt.body
+        await client.notify(
+            "notifications/claude/channel/permission_request",
+            {**params, "request_id": "abcdf", "input_preview": '{ "command": "ls" }'},
+        )
+        assert (await shown(worker)).options == [Option.ALLOW, Option.DENY, Option.DETAILS]
+        await answer(worker, prompt, Option.DENY)
+        assert await bare.verdict() == {"request_id": "abcde", "behavior": "deny"}
+
+
+async def test_two_calls_that_look_alike_are_not_told_apart_by_guessing(daemon, worker, claude):
+    """Two long inputs that differ only where nothing is shown: neither can be allowed from afar."""
+    for n, request_id in enumerate(("abcde", "abcdf")):
+        text = {"command": "a" * 3000 + f"{n}" + "b" * 3000}
+        await claude.dialog(request_id, "Bash", text)
+    for _ in range(2):
+        assert (await shown(worker)).options == [Option.DENY]
+
+
+async def test_what_hides_in_an_input_is_shown(daemon, worker, claude):
+    """A direction override is named, and no line of a value passes for another value."""
+    await claude.dialog("abcde", "Bash", {"command": "ls\u202e\ntimeout: 5", "timeout": 9})
+    assert "command:\n  ls[U+202E]\n  timeout: 5\ntimeout = 9" in (await shown(worker)).body
+
+
+async def test_an_answer_to_the_own_chat_needs_nobody(daemon, worker, claude):
+    """Reply, edit and react to the turn's chat are let through; with files, or to another chat, they are asked."""
+    for name in ("mcp__channeld__reply", "mcp__plugin_channeld_channeld__react"):
+        decision = await claude.dialog("abcde", name, {"chat_id": "pager:a", "text": "x"})
+        assert decision["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
+    for request_id, name, more in (
+        ("abcdf", "mcp__channeld__reply", {"files": ["/etc/passwd"]}),
+        ("abcdg", "mcp__channeld__reply", {"chat_id": "pager:b"}),
+        ("abcdh", "mcp__other__reply", {}),
+        ("abcdi", "mcp__channeld__search_messages", {}),
+    ):
+        assert await claude.dialog(request_id, name, {"chat_id": "pager:a", "text": "x", **more}) == {}
+        assert name in (await shown(worker)).title
+
+
+async def test_only_approvers_answer(daemon, worker, claude):
+    """Somebody else is refused, and the prompt stays open; of two answers at once one wins."""
+    await claude.dialog("abcde", "Bash", LS)
+    prompt = await shown(worker)
+    assert (await refused(worker, prompt, Option.ALLOW, sender_id="999")).code == "not_allowed"
+    assert (await refused(worker, prompt, "Maybe")).code == "bad_answer"
+    frames = [
+        m.AnswerPrompt(ref=ref, id=prompt.id, answer=text, sender_id=SENDER, sender="Ann")
+        for ref, text in ((900_001, Option.ALLOW), (900_002, Option.DENY))
+    ]
+    worker.send(*frames)
+    lost = await worker.expect(m.Refused, lambda frame: frame.ref > 900_000)
+    won = await worker.expect(m.Accepted, lambda frame: frame.ref > 900_000)
+    assert {lost.ref, won.ref} == {900_001, 900_002} and lost.code == "settled"
+    assert (await claude.verdict())["behavior"] == ("allow" if won.ref == 900_001 else "deny")
+
+
+async def test_a_group_is_told_one_line_and_the_approver_is_asked_privately(pager):
+    """Nothing of the input reaches the group."""
+    daemon = Daemon(pager.config)
+    await daemon.list_senders()
+    database = Database(daemon.paths.database)
+    await database.open()
+    await AccessList(database).put_group(
+        "pager", "pager:g", require_mention=False, senders=None, by="test", now=time.time()
+    )
+    await database.close()
+    async with daemon:
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await worker.accepted("1", text="hello")  # so that the approver's private chat is known
+            await claude.take()
+            await claude.stop()
+            await worker.accepted("g1", text="do it", chat="pager:g", group=True)
+            await claude.take()
+            await claude.dialog("abcde", "Bash", LS)
+            assert (await shown(worker)).chat == "pager:a"
+            line = await worker.expect(m.Notice, lambda notice: notice.chat == "pager:g")
+            assert "permission" in line.text and "ls" not in line.text.split()
+
+
+async def test_a_worker_that_comes_later_is_shown_what_is_open(daemon, worker, claude, pager):
+    """A new process of the worker knows of no prompt and is told anew."""
+    await claude.dialog("abcde", "Bash", LS)
+    prompt = await shown(worker)
+    worker.kill()
+    life = await pager.life()
+    await life.begin(ASKING)
+    again = await shown(life)
+    assert (again.id, again.body) == (prompt.id, prompt.body)
+    await answer(life, again, Option.ALLOW)
+    assert (await claude.verdict())["behavior"] == "allow"
+
+
+async def test_relay_off_shows_nothing(pager):
+    """With relay = "off" no chat is shown a prompt; answers to the own chat are let through all the same."""
+    async with Daemon(pager.config + '[permissions]\nrelay = "off"\n') as daemon:
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await claude.type("x")
+            await claude.stop()
+            await worker.accepted("1", text="do it")
+            await claude.take()
+            assert await claude.dialog("abcde", "Bash", LS) == {}
+            decision = await claude.dialog("abcdf", "mcp__channeld__reply", {"chat_id": "pager:a", "text": "x"})
+            assert decision["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
+            await worker.accepted("2", text="still here")
+            await claude.stop()
+            await claude.take()
+            assert not [frame for frame in worker._kept if isinstance(frame, m.Prompt)]
