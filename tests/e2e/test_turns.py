@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ async def attach(daemon: Daemon, lab: ClaudeLab, **more: Any) -> None:
     """Start a session with the plugin and wait until events reach it."""
     await lab.start(**plugin_of(daemon.home), **more)
     await session_where(daemon, lambda session: session["listening"] == "yes" and session["state"] == "attached")
+
+
+def holds(text: str, request: dict[str, Any]) -> bool:
+    """Tell whether the model was sent a text."""
+    return text in json.dumps(request["messages"])
 
 
 def role_of(request: dict[str, Any], text: str) -> str:
@@ -38,7 +44,7 @@ async def test_a_message_sent_while_claude_works_gets_a_turn_of_its_own(daemon: 
     await chat.hears("echo: second")
     await daemon.events_where(answered=2)
     for text in ("first", "second"):
-        request = await lab.model.wait_request(lambda request, text=text: text in json.dumps(request["messages"]))
+        request = await lab.model.wait_request(partial(holds, text))
         assert role_of(request, text) == "user"
     assert all("session_event" not in json.dumps(request) for request in lab.model.requests)
 
