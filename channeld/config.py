@@ -83,7 +83,8 @@ class CommandTable(WorkerTable):
 PLATFORMS: Final[dict[str, type[WorkerTable]]] = {"web": WebTable}
 _RESERVED: Final = frozenset({"channeld", "config", "store", "sessions"})
 """Names of the daemon's own log, and of what else an issue can be about."""
-_LATER: Final = ("telegram", "discord", "webhook")
+LATER: Final = ("telegram", "discord", "webhook")
+"""Platforms of versions to come."""
 _TYPES: Final = {
     "dict_type": "it should be a table, with settings of its own below [{key}]",
     "list_type": 'it should be a list, such as ["a", "b"]',
@@ -176,7 +177,7 @@ def _check_worker(path: Path, text: str, name: str, raw: dict[str, Any]) -> None
     platform = raw.get("platform", name)
     if not isinstance(platform, str):
         raise ConfigError(f"{where}: platform is no text.", hint=f"Use platform = {' or '.join(PLATFORMS)!r}.")
-    if platform in _LATER and "command" not in raw:
+    if platform in LATER and "command" not in raw:
         raise ConfigError(
             f"{where}: the platform {platform} is not part of this version yet.",
             hint=f"Take out [workers.{name}]; what there is so far: {', '.join(PLATFORMS)}.",

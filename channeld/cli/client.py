@@ -14,6 +14,11 @@ EXIT_FAILED: Final = 1
 EXIT_NOT_RUNNING: Final = 3
 NOT_RUNNING: Final = ("channeld is not running: messages neither arrive nor leave.", "channeld start")
 """What is said then, and what to try."""
+_NO_TERMINAL: Final = (
+    "no_terminal",
+    "This changes who may speak to Claude, or shows a secret: a person at a terminal does it, and here is none.",
+    "Run it yourself in a terminal. From a script over ssh: ssh -t HOST channeld …",
+)
 _TIMEOUT_S: Final = 15.0
 _LOOK_S: Final = 2.0
 _LONGEST_SOCKET_BYTES: Final = 107
@@ -47,8 +52,10 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
     """
     import msgspec  # noqa: PLC0415 - takes longer to load than all of --help
 
-    from channeld.ipc.control import MAX_REQUEST_BYTES, ControlReply, ControlRequest  # noqa: PLC0415
+    from channeld.ipc.control import GUARDED, MAX_REQUEST_BYTES, ControlReply, ControlRequest  # noqa: PLC0415
 
+    if command in GUARDED and not _has_terminal():
+        raise CommandFailed(*_NO_TERMINAL)
     try:
         request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
     except UnicodeEncodeError:  # the shell passes any bytes on
@@ -92,6 +99,15 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
     if reply.error is not None:
         raise CommandFailed(reply.error.code, reply.error.message, reply.error.hint)
     return reply.data
+
+
+def _has_terminal() -> bool:
+    """Tell whether a person can be at this process: what Claude runs has no controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def is_running(paths: Paths) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from channeld import __version__
+from channeld.cli.access import access, pair, setup
 from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
@@ -94,5 +95,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
     sys.exit(shim.main(list(arguments)))
 
 
-for command in (run, start, stop, restart, status, sessions, messages, send, logs, url, demo, mcp, completion):
+for command in (
+    run, start, stop, restart, status, setup, pair, access, sessions, messages, send, logs, url, demo, mcp, completion,
+):  # fmt: skip
     cli.add_command(command)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from channeld.core.permission import read_verdict
+
 _NOW: Final = re.compile(r"\s*/now(?:@\w+)?\s*", re.IGNORECASE)  # in groups, Telegram adds the account's name
-_VERDICT: Final = re.compile(r"\s*(y|yes|n|no)\s+([a-km-z]{5})\s*", re.IGNORECASE)
+_LONGEST: Final = 80
 
 
 def wants_now(text: str) -> bool:
@@ -14,7 +16,6 @@ def wants_now(text: str) -> bool:
     return _NOW.fullmatch(text) is not None
 
 
-def verdict(text: str) -> tuple[bool, str] | None:
-    """Return whether a text allows or denies, and the request's five letters; None where it does neither."""
-    found = _VERDICT.fullmatch(text)
-    return (found[1][0].lower() == "y", found[2].lower()) if found else None
+def is_command(text: str) -> bool:
+    """Tell whether a text may be meant for channeld: only then it is looked up who says it."""
+    return len(text) <= _LONGEST and (wants_now(text) or read_verdict(text) is not None)

@@ -113,9 +113,7 @@ def code_text(code: str) -> str:
 def paired_text(role: Role) -> str:
     """Return what somebody is told who has been listed."""
     more = " You can also answer what Claude asks for permission." if role is Role.APPROVER else ""
-    return (
-        f"You are on the list now: what you write here from now on reaches Claude.{more} What you wrote before did not."
-    )
+    return f"You are on the list: what you write here from now on reaches Claude.{more} What you wrote before did not."
 
 
 def rate_text(per_minute: int) -> str:

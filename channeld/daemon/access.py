@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -30,7 +29,8 @@ class Access:
 
     def __init__(self, people: AccessList, workers: Iterable[Worker], notices: Notices) -> None:
         self._list, self._notices = people, notices
-        self._platforms: dict[str, str] = {}
+        self.platforms: dict[str, str] = {}
+        """By worker."""
         self._listeners: list[Callable[[], None]] = []
         self._wrong = WrongTries()
         self.gate = Gate()
@@ -40,7 +40,7 @@ class Access:
 
     def configure(self, worker: Worker) -> None:
         """Take over what the configuration says of a worker now."""
-        self._platforms[worker.name] = worker.platform
+        self.platforms[worker.name] = worker.platform
         self.gate.configure(worker)
 
     # -- who may do what
@@ -52,7 +52,7 @@ class Access:
             if (await self._list.policies()).get(worker, terms.policy) == Policy.DISABLED:
                 return None
             return standing_role(sender_id, terms, await self._list.standing(worker, sender_id))
-        except (StoreUnavailable, sqlite3.Error):
+        except StoreUnavailable:
             return None
 
     async def approver_chats(self) -> list[tuple[str, str, str]]:
@@ -120,7 +120,7 @@ class Access:
                 hint="Have it read to you once more, or let the person write to the bot again for a new one.",
                 code="wrong_code",
             )
-        role = self._effective(found["worker"], role)
+        role = self.effective(found["worker"], role)
         paired = Paired(found["worker"], found["sender_id"], found["name"], found["chat"], role)
         self._changed(by, str(role), paired.worker, paired.sender_id)
         self._notices.say(paired.chat, pairing.paired_text(role))
@@ -147,6 +147,11 @@ class Access:
         """Make a one-time code that lists whoever sends it to a worker's bot in a private chat."""
         self._check_worker(worker)
         self._check_not_held(worker)
+        if (await self._list.policies()).get(worker, self.gate.terms_of(worker).policy) == Policy.DISABLED:
+            raise Refused(
+                f"{worker} is closed to everybody, so nobody could send it a code.",
+                hint=f"Open it first: channeld access policy {worker} allowlist",
+            )
         code = await self._list.put_owner_code(worker, by, time.time())
         self._changed(by, "one-time code", worker, "")
         return pairing.shown(code)
@@ -163,7 +168,7 @@ class Access:
         change = await self._list.put_person(worker, sender_id, role, by, time.time(), name=name)
         self._changed(by, role, worker, sender_id)
         if change.told is not None and role != DENIED:
-            self._notices.say(change.told, pairing.paired_text(self._effective(worker, Role(role))))
+            self._notices.say(change.told, pairing.paired_text(self.effective(worker, Role(role))))
         return change
 
     async def set_approver(self, worker: str, sender_id: str, *, approver: bool, by: str) -> Change:
@@ -233,6 +238,19 @@ class Access:
 
     # -- how things stand
 
+    async def summary(self) -> list[dict[str, Any]]:
+        """Return how things stand on each worker, as ``channeld status --json`` prints it."""
+        return [
+            {
+                "worker": entry["worker"], "platform": entry["platform"], "policy": entry["policy"],
+                "requests": entry["requests"],
+                "people": sum(each["role"] != DENIED for each in entry["people"]),
+                "approvers": sum(each["role"] == Role.APPROVER for each in entry["people"]),
+                "dropped": entry["dropped"],
+            }
+            for entry in (await self.overview())["workers"]
+        ]  # fmt: skip
+
     async def overview(self) -> dict[str, Any]:
         """Return the whole list, as ``channeld access show --json`` prints it."""
         policies, people, dropped = await self._list.policies(), await self._list.people(), await self._list.dropped()
@@ -252,7 +270,7 @@ class Access:
                         for each in dropped if each["worker"] == name
                     ],
                 }
-                for name, platform in self._platforms.items()
+                for name, platform in self.platforms.items()
             ],
             "changes": [
                 {key: change[key] for key in ("at", "by", "what", "worker", "who")}
@@ -264,14 +282,14 @@ class Access:
         holder = self.gate.terms_of(worker).holder
         held = [
             {
-                "sender_id": holder, "name": "", "role": str(self._effective(worker, Role.APPROVER)),
+                "sender_id": holder, "name": "", "role": str(self.effective(worker, Role.APPROVER)),
                 "chat": f"{worker}:{WEB_CHAT}", "since": None, "by": "holds the token",
             }
         ]  # fmt: skip
         return (held if holder else []) + [
             {
                 "sender_id": each["sender_id"], "name": each["name"],
-                "role": each["role"] if each["role"] == DENIED else str(self._effective(worker, Role(each["role"]))),
+                "role": each["role"] if each["role"] == DENIED else str(self.effective(worker, Role(each["role"]))),
                 "chat": each["chat"], "since": each["since"], "by": each["by"],
             }
             for each in people if each["worker"] == worker
@@ -280,12 +298,13 @@ class Access:
     # -- inside
 
     def _request(self, row: Mapping[str, Any]) -> PairingRequest:
-        platform = self._platforms.get(row["worker"], row["worker"])
+        platform = self.platforms.get(row["worker"], row["worker"])
         return PairingRequest(
             row["id"], row["worker"], platform, row["sender_id"], row["name"], row["chat"], row["asked_at"]
         )
 
-    def _effective(self, worker: str, role: Role) -> Role:
+    def effective(self, worker: str, role: Role) -> Role:
+        """Return what a role amounts to on a worker: less where the configuration says may_approve = false."""
         return role if self.gate.terms_of(worker).may_approve else Role.CHATTER
 
     def _changed(self, by: str, what: str, worker: str, who: str) -> None:
@@ -297,8 +316,8 @@ class Access:
             listener()
 
     def _check_worker(self, worker: str) -> None:
-        if worker not in self._platforms:
-            known = ", ".join(self._platforms) or "none"
+        if worker not in self.platforms:
+            known = ", ".join(self.platforms) or "none"
             raise Refused(f"There is no worker {worker[:40]!r}.", hint=f"There are: {known}.")
 
     def _check_sender(self, worker: str, sender_id: str) -> None:

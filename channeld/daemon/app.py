@@ -15,9 +15,11 @@ from channeld import __version__
 from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
 from channeld.daemon.access import Access
+from channeld.daemon.access_commands import AccessCommands
 from channeld.daemon.asking import Asking
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
+from channeld.daemon.guard import Guard
 from channeld.daemon.health import Health
 from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
@@ -105,14 +107,14 @@ class App:
         workers = [worker for worker in config.worker_list() if worker.enabled]
         notices = Notices(self._timeline)
         access = Access(AccessList(self._database), workers, notices)
-        self._prompts = Prompts(PromptStore(self._database), access, notices)
+        prompts = Prompts(PromptStore(self._database), access, notices)
         self._waiting = Waiting(
-            Holds(self._database), self._prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
+            Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
             holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
         )  # fmt: skip
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
-            access, self._prompts, self._waiting, config.delivery,
+            access, prompts, self._waiting, config.delivery,
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -122,14 +124,14 @@ class App:
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
-            self._prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
+            prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
             say=notices.say,
         )  # fmt: skip
-        interview = Interview(self._prompts, notices, spool, config.permissions.question_timeout)
+        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
         pairing = PairingDialog(
-            access, self._prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
+            access, prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
         )
-        self._asking = Asking(self._prompts, relay, interview, pairing)
+        self._asking = Asking(prompts, relay, interview, pairing)
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)
@@ -139,11 +141,13 @@ class App:
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
         }
         commands = Commands(
-            paths, self._health, self._router, self._sessions, self._supervisors,
+            paths, self._health, self._router, self._sessions, self._supervisors, access,
             mailbox=self._mailbox, outbox=self._outbox, timeline=self._timeline, outgoing=outgoing,
             stop=self._stop_soon,
         )  # fmt: skip
-        self._control = ControlServer(commands.table())
+        self._control = ControlServer(
+            {**commands.table(), **AccessCommands(access).table()}, Guard(self._sessions.processes)
+        )
 
     async def run(self) -> None:
         """Run until a signal or ``channeld stop``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sized
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -16,7 +16,8 @@ from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.health import STORE, Report, shown
 from channeld.core.model import MessageDetail, StoredEvent, StoredPart
-from channeld.daemon.control import Command
+from channeld.daemon.access import Access
+from channeld.daemon.control import Command, checked
 from channeld.daemon.health import Health
 from channeld.daemon.outgoing import Letter, Outgoing
 from channeld.daemon.router import Router
@@ -35,7 +36,6 @@ _OPERATOR: Final = "operator"
 _STATES: Final = sorted({*map(str, EventState), *map(str, PartState)})
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ITEMS)]
-A = TypeVar("A", bound=msgspec.Struct)
 
 
 class ListArguments(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,6 +79,7 @@ class Commands:
         router: Router,
         sessions: Sessions,
         supervisors: Mapping[str, Supervisor],
+        access: Access,
         *,
         mailbox: Mailbox,
         outbox: Outbox,
@@ -87,7 +88,7 @@ class Commands:
         stop: Callable[[], None],
     ) -> None:
         self._paths, self._health, self._router, self._sessions = paths, health, router, sessions
-        self._supervisors, self._mailbox, self._outbox = supervisors, mailbox, outbox
+        self._supervisors, self._access, self._mailbox, self._outbox = supervisors, access, mailbox, outbox
         self._timeline, self._outgoing, self._stop = timeline, outgoing, stop
         self._started_at = time.time()
 
@@ -121,6 +122,11 @@ class Commands:
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
             events, waiting, parts = {}, [], []
+        try:
+            access = await self._access.summary()
+        except StoreUnavailable as trouble:
+            self._health.report_store(trouble)
+            access = []
         return {
             "daemon": {
                 "version": __version__, "pid": os.getpid(), "started_at": self._started_at,
@@ -128,6 +134,7 @@ class Commands:
             },
             "health": self._issues(waiting, parts, now),
             "workers": [supervisor.snapshot() for supervisor in self._supervisors.values()],
+            "access": access,
             "sessions": self._described_sessions(),
             "events": events,
             "waiting": [{"chat": chat, "count": count, "since": since} for chat, count, since in waiting],
@@ -171,19 +178,19 @@ class Commands:
 
     async def messages(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the latest messages, oldest first."""
-        wanted = _checked(args, ListArguments)
+        wanted = checked(args, ListArguments)
         if wanted.state is not None and wanted.state not in _STATES:
             raise Refused(f"There is no state {wanted.state!r}.", hint=f"There are: {', '.join(_STATES)}.")
         return {"messages": await self._timeline.latest(wanted.limit, chat=wanted.chat, state=wanted.state)}
 
     async def search(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return messages that hold all words, newest first."""
-        wanted = _checked(args, SearchArguments)
+        wanted = checked(args, SearchArguments)
         return {"messages": await self._timeline.search(wanted.query, wanted.chat, wanted.limit)}
 
     async def message(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return one message with everything that tells where it is."""
-        return {"message": await self._find(_checked(args, RefArguments).ref)}
+        return {"message": await self._find(checked(args, RefArguments).ref)}
 
     async def retry(self, args: dict[str, Any]) -> dict[str, Any]:
         """Queue a message again."""
@@ -201,7 +208,7 @@ class Commands:
         what: str,
     ) -> dict[str, Any]:
         """Move a message as a person says, where its state allows it, and let everything that waits look again."""
-        message = await self._find(_checked(args, RefArguments).ref)
+        message = await self._find(checked(args, RefArguments).ref)
         moved: Sized
         if message.direction == "in":
             moved = events = await move_event(message.seq, time.time())
@@ -226,7 +233,7 @@ class Commands:
 
     async def send(self, args: dict[str, Any]) -> dict[str, Any]:
         """Send a message to a chat in the operator's name, and say what became of it."""
-        wanted = _checked(args, SendArguments)
+        wanted = checked(args, SendArguments)
         letter = Letter(wanted.chat, wanted.text, wanted.format, files=wanted.files, author=_OPERATOR)
         accepted = await self._outgoing.reply(letter, _OPERATOR, None)
         parts = await self._outgoing.outcome(accepted)
@@ -253,6 +260,7 @@ class Commands:
                 f"The configuration has no worker {name} of this kind any more.",
                 hint="`channeld restart` applies that.",
             )
+        self._access.configure(worker)
         supervisor.restart(worker)
         return {"restarting": name}
 
@@ -277,13 +285,6 @@ class Commands:
                 f"The web chat {name} is not up: {detail}.", hint=f"See `channeld logs {name}`.", code="not_ready"
             )
         return {"url": account}
-
-
-def _checked(args: dict[str, Any], kind: type[A]) -> A:
-    try:
-        return msgspec.convert(args, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise Refused(f"{error}.", hint="Use a channeld of the daemon's version.", code="bad_arguments") from None
 
 
 _STANDING: Final = {

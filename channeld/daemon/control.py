@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from channeld.core.errors import ChanneldError
+from channeld.core.errors import ChanneldError, Refused
+from channeld.daemon.guard import Guard
 from channeld.daemon.sockets import Peer
-from channeld.ipc.control import MAX_REQUEST_BYTES, ControlError, ControlReply, ControlRequest
+from channeld.ipc.control import GUARDED, MAX_REQUEST_BYTES, ControlError, ControlReply, ControlRequest
 from channeld.ipc.framing import FrameProtocol
 
 log = structlog.get_logger()
@@ -20,18 +21,19 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ControlRequest).decode
 
 Command = Callable[[dict[str, Any]], Awaitable[Any]]
+A = TypeVar("A", bound=msgspec.Struct)
 
 
 class ControlServer:
     """Answers the command line."""
 
-    def __init__(self, commands: dict[str, Command]) -> None:
-        self._commands = commands
+    def __init__(self, commands: dict[str, Command], guard: Guard) -> None:
+        self._commands, self._guard = commands, guard
         self._open: set[_Client] = set()
 
     async def accept(self, connection: socket.socket, peer: Peer) -> None:
         """Take over a connection."""
-        client = _Client(self._answer, self._open.discard)
+        client = _Client(lambda line: self._answer(line, peer), self._open.discard)
         self._open.add(client)
         await asyncio.get_running_loop().connect_accepted_socket(lambda: client.protocol, connection)
 
@@ -40,7 +42,7 @@ class ControlServer:
         for client in list(self._open):
             client.protocol.close()
 
-    async def _answer(self, line: bytes) -> ControlReply:
+    async def _answer(self, line: bytes, peer: Peer) -> ControlReply:
         try:
             request = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -51,6 +53,8 @@ class ControlServer:
             return _error("unknown_command", f"The running daemon does not know {request.command[:60]!r}.",
                           f"It knows: {known}. After an upgrade: channeld restart")  # fmt: skip
         try:
+            if request.command in GUARDED:
+                self._guard.check(request.command, peer)
             return ControlReply(data=await command(request.args))
         except ChanneldError as error:
             return _error(error.code, str(error), error.hint)
@@ -84,3 +88,15 @@ class _Client:
 
 def _error(code: str, message: str, hint: str) -> ControlReply:
     return ControlReply(error=ControlError(code=code, message=message, hint=hint))
+
+
+def checked(args: dict[str, Any], kind: type[A]) -> A:
+    """Return a command's arguments, checked.
+
+    Raises:
+        Refused: they are not those that it takes.
+    """
+    try:
+        return msgspec.convert(args, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{error}.", hint="Use a channeld of the daemon's version.", code="bad_arguments") from None

@@ -8,10 +8,10 @@ from typing import Final
 from channeld.config import Worker
 from channeld.core import pairing
 from channeld.core.access import Policy, Role, Ruling, Terms, rule, standing_role
-from channeld.core.errors import StoreUnavailable
 from channeld.core.model import Inbound
 from channeld.core.pace import BotTalk, Pace
 from channeld.store import access as store
+from channeld.store.db import is_about_file
 
 WEB_HOLDER: Final = "owner"
 """Sender id of whoever holds a web chat's token, as the web worker says it."""
@@ -51,14 +51,10 @@ class Gate:
             ruling = self._rule(connection, worker, event, now)
             if not ruling.admitted:
                 store.count_dropped(connection, worker, ruling.code, now)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.IntegrityError) or (error.sqlite_errorname or "") in {"", "SQLITE_ERROR"}:
-                raise StoreUnavailable(
-                    "The access list in the mailbox cannot be read, so nobody is let in.",
-                    hint="Stop channeld, keep a copy, and try: sqlite3 channeld.db .recover",
-                    code="store_corrupt",
-                ) from error
-            raise  # about the file: told by the store itself
+        except sqlite3.Error as error:
+            if is_about_file(error):
+                raise  # told by the store itself
+            raise store.unreadable(error) from error
         return ruling
 
     def _rule(self, connection: sqlite3.Connection, worker: str, event: Inbound, now: float) -> Ruling:

@@ -11,7 +11,7 @@ import structlog
 from channeld.config import DeliveryTable
 from channeld.core import routing
 from channeld.core.activity import PATIENCE_S, busy_text
-from channeld.core.chat_commands import wants_now
+from channeld.core.chat_commands import is_command, wants_now
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import STORE, Report
@@ -139,7 +139,6 @@ class Router:
                 break
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
-        await self._prompts.session_ended(instance)
         log.info("session_ended", instance=instance, given_back=[event.delivery_id for event in events])
         self.wake()
         await self.notices.events_changed(events)
@@ -308,12 +307,16 @@ class Router:
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:
         """Carry out what a listed sender says to channeld itself; returns whether it was that."""
         event = offer.event
-        if event.kind != "message" or not wants_now(event.text):
+        if event.kind != "message" or not is_command(event.text):
             return False
-        if await self._access.role_of(link.name, event.sender_id) is None:
+        role = await self._access.role_of(link.name, event.sender_id)
+        if role is None:
             return False
         try:
-            await self._waiting.command(event)
+            if wants_now(event.text):
+                await self._waiting.command(event)
+            elif not await self._prompts.take_text(event, role):
+                return False
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
             return True

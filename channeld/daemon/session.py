@@ -147,6 +147,13 @@ class Session:
         return self._hello.pid_start if self._hello else 0
 
     @property
+    def processes(self) -> list[int]:
+        """The shim and the Claude Code above it, as far as they can be seen."""
+        if self._pid == 0:  # what it says of those above it are numbers of another pid namespace
+            return []
+        return [self._pid, *([self._hello.claude.pid] if self._hello and self._hello.claude else [])]
+
+    @property
     def written(self) -> frozenset[str]:
         """Delivery ids that the shim has taken over for Claude."""
         return frozenset(self._hello.written) if self._hello else frozenset()

@@ -47,6 +47,10 @@ class Sessions:
         """Return every session that has said who it is."""
         return [session.snapshot() for session in self._open if session.instance]
 
+    def processes(self) -> list[int]:
+        """Return the processes of every session that has said who it is: its shim, and the Claude Code above that."""
+        return [pid for session in self._open for pid in session.processes]
+
     def close(self) -> None:
         """Close every connection; the shims come back to the next daemon."""
         for task in self._watches.values():

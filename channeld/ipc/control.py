@@ -9,6 +9,19 @@ import msgspec
 MAX_REQUEST_BYTES: Final = 256 * 1024
 """The daemon takes no longer request."""
 
+GUARDED: Final = frozenset(
+    {
+        "approve", "deny", "setup",
+        "allow", "remove", "approver", "policy", "open_group", "close_group",
+        "url",
+    }
+)  # fmt: skip
+"""Commands for a person at a terminal only: they change who may speak, answer for a person, or lead to a secret.
+
+The command line refuses them without a terminal, and the daemon decides for itself, by what the kernel says of the
+caller.
+"""
+
 
 class ControlRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A command for the daemon."""

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
 
 from channeld.core import pairing
 from channeld.core.access import DENIED, Facts, Group, Role, room_of
+from channeld.core.errors import StoreUnavailable
 from channeld.core.model import Inbound
 from channeld.core.text import NAME_LIMIT, clean_name
 from channeld.store.db import Database
 from channeld.store.queries import QUERIES
 
+T = TypeVar("T")
 _ID_BYTES: Final = 3
 _MOST_CHANGES: Final = 20
 _NOT_COUNTED: Final = frozenset({"no_mention"})
 """What people of a group say to each other."""
+
+
+def unreadable(error: sqlite3.Error) -> StoreUnavailable:
+    """Return what is said where the list cannot be read though the file can: nobody is let in."""
+    return StoreUnavailable(
+        f"The access list in the mailbox cannot be read, so nobody is let in: {error}.",
+        hint="Stop channeld, keep a copy, and try: sqlite3 channeld.db .recover",
+        code="store_corrupt",
+    )
 
 
 class Change(NamedTuple):
@@ -135,7 +147,7 @@ class AccessList:
 
     async def standing(self, worker: str, sender_id: str) -> str | None:
         """Return a sender's role, that he was denied, or None where he is not listed."""
-        return await self._db.submit(lambda connection: standing_of(connection, worker, sender_id))
+        return await self._submit(lambda connection: standing_of(connection, worker, sender_id))
 
     async def people(self) -> list[dict[str, Any]]:
         """Return everybody who is listed or was denied, with clean names."""
@@ -190,13 +202,13 @@ class AccessList:
             _put_person(connection, found["worker"], found["sender_id"], role, now, by)
             return {**found, "code": "", "name": clean_name(found["name"])}
 
-        return await self._db.submit(work, durable=True)
+        return await self._submit(work, durable=True)
 
     async def put_person(
         self, worker: str, sender_id: str, role: str, by: str, now: float, *, name: str = "", chat: str | None = None
     ) -> Change:
         """List a sender, give him another role, or deny him."""
-        return await self._db.submit(
+        return await self._submit(
             lambda connection: _put_person(connection, worker, sender_id, role, now, by, name, chat), durable=True
         )
 
@@ -212,7 +224,7 @@ class AccessList:
             waiting = connection.execute(QUERIES["waiting_of_sender"], who).fetchall()
             return Change(dropped=_drop(connection, waiting, now))
 
-        return await self._db.submit(work, durable=True)
+        return await self._submit(work, durable=True)
 
     async def set_policy(self, worker: str, policy: str, by: str, now: float) -> None:
         """Set what becomes of strangers."""
@@ -221,7 +233,7 @@ class AccessList:
             connection.execute(QUERIES["put_policy"], {"worker": worker, "policy": policy})
             _note(connection, now, by, f"policy {policy}", worker)
 
-        await self._db.submit(work, durable=True)
+        await self._submit(work, durable=True)
 
     async def put_group(
         self, worker: str, chat: str, *, require_mention: bool, senders: list[str] | None, by: str, now: float
@@ -236,7 +248,7 @@ class AccessList:
                 connection.execute(QUERIES["put_group_sender"], {"chat": chat, "sender_id": sender_id})
             _note(connection, now, by, "group opened", worker, chat)
 
-        await self._db.submit(work, durable=True)
+        await self._submit(work, durable=True)
 
     async def remove_group(self, worker: str, chat: str, by: str, now: float) -> Change | None:
         """Close a group again; None where it was not open."""
@@ -248,7 +260,7 @@ class AccessList:
             waiting = connection.execute(QUERIES["waiting_of_room"], {"chat": chat}).fetchall()
             return Change(dropped=_drop(connection, waiting, now))
 
-        return await self._db.submit(work, durable=True)
+        return await self._submit(work, durable=True)
 
     async def put_owner_code(self, worker: str, by: str, now: float) -> str:
         """Make a one-time code for the operator, in place of one that was not used."""
@@ -261,10 +273,16 @@ class AccessList:
             _note(connection, now, by, "one-time code", worker)
             return code
 
-        return await self._db.submit(work, durable=True)
+        return await self._submit(work, durable=True)
+
+    async def _submit(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        try:
+            return await self._db.submit(work, durable=durable)
+        except sqlite3.Error as error:
+            raise unreadable(error) from error
 
     async def _rows(self, query: str, **values: object) -> list[dict[str, Any]]:
-        return await self._db.submit(lambda c: [dict(row) for row in c.execute(QUERIES[query], values)])
+        return await self._submit(lambda c: [dict(row) for row in c.execute(QUERIES[query], values)])
 
 
 def _drop(connection: sqlite3.Connection, rows: list[sqlite3.Row], now: float) -> int:

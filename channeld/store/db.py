@@ -154,7 +154,7 @@ class Database:
         try:
             job.result = job.work(connection)
         except Exception as error:
-            if isinstance(error, sqlite3.Error) and _name(error).startswith(_OF_THE_FILE):
+            if is_about_file(error):
                 raise
             job.error = error
             connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
@@ -175,6 +175,11 @@ def _deliver(batch: list[_Job]) -> None:
             job.done.set_exception(job.error)
         else:
             job.done.set_result(job.result)
+
+
+def is_about_file(error: Exception) -> bool:
+    """Tell whether an error is about the file or the machine, and so ends the transaction for all jobs in it."""
+    return isinstance(error, sqlite3.Error) and _name(error).startswith(_OF_THE_FILE)
 
 
 def _name(error: Exception) -> str:

@@ -24,6 +24,7 @@ from channeld.store.db import Database
 from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.mcp_client import McpClient
 from tests.doubles.stores import SENDER
+from tests.doubles.terminal import on_terminal
 
 TIMEOUT_S = 40.0
 _POLL_S = 0.02
@@ -155,6 +156,11 @@ class Daemon:
                 assert self.process is None or self.process.returncode is None, self.error_log.read_text()
                 await asyncio.sleep(_POLL_S)
 
+    async def address(self, worker: str = "web") -> str:
+        """Return the address of a web chat once it is up, without its token."""
+        status = await self.status_where(lambda s: any(w["name"] == worker and w["account"] for w in s["workers"]))
+        return next(str(w["account"]) for w in status["workers"] if w["name"] == worker)
+
     async def events_where(self, **counts: int) -> dict[str, Any]:
         """Return the status once exactly so many events are in each state."""
         return await self.status_where(lambda status: status["events"] == counts)
@@ -188,6 +194,10 @@ class Daemon:
             [sys.executable, "-m", "channeld.cli.entry", *arguments],
             env=self.environment, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def terminal(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the channeld command as a person does: on a terminal, with nothing of the test above it."""
+        return on_terminal(self.environment, sys.executable, "-m", "channeld.cli.entry", *arguments)
 
     def log(self) -> str:
         """Return the daemon's log."""

@@ -74,8 +74,8 @@ async def daemon(points: FaultPoints) -> AsyncIterator[Daemon]:
 @pytest.fixture
 async def chat(daemon: Daemon, tmp_path: Path) -> AsyncIterator[Chat]:
     """The web chat, open in a browser."""
-    printed = daemon.cli("url", "web")
-    assert printed.returncode == 0, printed.stderr
+    printed = daemon.terminal("url", "web")
+    assert printed.returncode == 0, printed.stdout
     async with Chat.open(printed.stdout.strip(), tmp_path) as page:
         yield page
 

@@ -69,7 +69,7 @@ async def picture(terminal: Terminal, file: Path, home: Path) -> None:
 
 async def write(daemon: Daemon, *texts: str) -> None:
     """Post messages to the web chat as a script does."""
-    printed = (await asyncio.to_thread(daemon.cli, "url", "web")).stdout
+    printed = (await asyncio.to_thread(daemon.terminal, "url", "web")).stdout
     address, _, token = printed.strip().partition("/?token=")
     async with httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {token}"}) as client:
         for text in texts:

@@ -26,7 +26,7 @@ async def web(nursery: Nursery):
 
 async def browse(daemon: QuickDaemon, method: str, path: str, **more: Any) -> httpx.Response:
     """Ask the worker of now, as a page does that was opened anew."""
-    url = (await daemon.ask("url"))["url"]  # waits for a worker that is ready
+    url = await daemon.address()  # waits for a worker that is ready
     token = (daemon.paths.credentials / "web.token").read_text().strip()
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
         return await client.request(

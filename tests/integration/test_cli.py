@@ -6,7 +6,7 @@ import pytest
 
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
-from tests.doubles.shell import channeld
+from tests.doubles.shell import channeld, channeld_on_terminal
 from tests.doubles.worker_end import Pager
 
 
@@ -14,7 +14,7 @@ from tests.doubles.worker_end import Pager
     "command",
     [
         "status", "sessions", "messages", "messages show 1", "messages search x", "messages retry 1", "messages drop 1",
-        "send web:main hello", "url", "stop", "restart web",
+        "send web:main hello", "stop", "restart web", "pair", "access", "pair list", "access show",
     ],
 )  # fmt: skip
 def test_without_a_daemon_every_command_says_how_to_start_it(home, command):
@@ -25,11 +25,21 @@ def test_without_a_daemon_every_command_says_how_to_start_it(home, command):
     assert done.stderr == "Error: channeld is not running: messages neither arrive nor leave.\nTry: channeld start\n"
 
 
+def test_without_a_daemon_a_command_for_a_person_says_so_too(home):
+    """As all others do, at a terminal; without one, that a terminal is needed."""
+    assert "channeld is not running" in channeld_on_terminal(home, "url", "web").stdout
+    refused = channeld(home, "url", "web")
+    assert refused.returncode == 1
+    assert "a person at a terminal" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "", "run", "start", "stop", "restart", "status", "logs", "demo", "sessions", "messages", "messages list",
         "messages show", "messages search", "messages retry", "messages drop", "send", "url", "mcp", "completion",
+        "setup", "pair", "pair list", "pair approve", "pair deny", "access", "access show", "access allow",
+        "access remove", "access policy", "access approver", "access group", "access group open", "access group close",
     ],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(home, command):
@@ -66,7 +76,7 @@ def test_start_status_restart_and_stop(home):
     assert channeld(home, "start").stdout == "channeld is running. See: channeld status\n"
     try:
         assert channeld(home, "start").stdout == "channeld is running already.\n"
-        url = channeld(home, "url", "web").stdout
+        url = channeld_on_terminal(home, "url", "web").stdout
         assert url.startswith("http://127.0.0.1:")
         assert "/?token=" in url
         status = channeld(home, "status").stdout

@@ -34,7 +34,7 @@ def strict(command):
 DEFINITIONS = {
     "status": "status", "sessions": "sessions", "messages": "messages", "messages list": "messages",
     "messages search": "messages", "messages show": "show", "messages retry": "show", "messages drop": "show",
-    "send": "send",
+    "send": "send", "pair": "pair", "pair list": "pair", "access": "access", "access show": "access",
 }  # fmt: skip
 
 
@@ -104,6 +104,11 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             sent = await sending
             retried = await printed(daemon, "messages retry", str(sent["messages"][0]["seq"]))
             assert (await worker.expect(m.Send)).text == "by hand"
+            worker.offer("3", chat="pager:b", sender_id="8", sender="Bob")
+            await worker.expect(m.Refused)
+            await asyncio.to_thread(daemon.terminal, "access", "group", "open", "pager:g", "--sender", "7")
+            asking = await printed(daemon, "pair")
+            access = await printed(daemon, "access show")
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
     assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
@@ -115,7 +120,10 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
     assert retried["message"]["state"] in {"queued", "sending"}
     assert (sent["done"], sent["failed"], sent["messages"][0]["user"]) == (True, True, "operator")
     assert shown[1]["message"]["session"] == "main"
-    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried]
+    assert [(request["sender_id"], request["sender"]) for request in asking["requests"]] == [("8", "Bob")]
+    assert [(person["sender_id"], person["role"]) for person in access["workers"][0]["people"]] == [("7", "approver")]
+    assert access["workers"][0]["groups"] == [{"chat": "pager:g", "require_mention": True, "senders": ["7"]}]
+    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried, asking, access]
     promised = {name for definition in SCHEMA["$defs"].values() for name in definition["properties"]}
     assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
 
@@ -149,6 +157,11 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
         "outbox": "**An entry of `outbox`**", "message": "**An entry of `messages`.**",
         "attachment": "**An entry of `attachments`**", "show": "## `channeld messages show --json`",
         "detail": "**`message`.**", "send": "## `channeld send --json`",
+        "pair": "## `channeld pair --json`", "request": "**An entry of `requests`**",
+        "admission": "**An entry of `access`**", "access": "## `channeld access show --json`",
+        "listing": "**An entry of `workers` there**", "person": "**An entry of `people`**",
+        "group": "**An entry of `groups`**", "dropped": "**An entry of `dropped`**",
+        "change": "**An entry of `changes`**",
     }  # fmt: skip
     after = PAGE.split(headings[name], 1)[1]
     table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)

@@ -48,14 +48,15 @@ def command_lines(page):
     return [match[1].split("#")[0].split() for match in found if match]
 
 
-def known_options(command, subcommand):
-    """Return the options that a command takes, or its subcommand if that word is one; ``messages`` alone lists."""
+def known_options(command, words):
+    """Return the options that a command takes, or its subcommand if the next word is one; ``messages`` alone lists."""
     if command == "mcp":
         return set(re.findall(r"--[a-z-]+|-h", MCP_HELP))
     context = cli.make_context("channeld", [command], resilient_parsing=True)
     taker = cli if command.startswith("-") else cli.commands[command]
-    if isinstance(taker, click.Group) and not command.startswith("-"):
-        taker = taker.commands[subcommand if subcommand in taker.commands else "list"]
+    while isinstance(taker, click.Group) and not command.startswith("-"):
+        word, *words = words or [""]
+        taker = taker.commands[word if word in taker.commands else getattr(taker, "default", "list")]
     return {option for parameter in taker.get_params(context) for option in parameter.opts} | {"--help", "-h"}
 
 
@@ -82,9 +83,7 @@ def test_quoted_commands_exist(page):
     for first, *rest in command_lines(page):
         assert first.startswith("-") or first in cli.commands, f"{page} quotes channeld {first}"
         options = {word.partition("=")[0] for word in (first, *rest) if re.match(r"--?[a-z]", word)}
-        assert options <= known_options(first, rest[0] if rest else ""), (
-            f"{page} quotes channeld {first} {' '.join(rest)}"
-        )
+        assert options <= known_options(first, rest), f"{page} quotes channeld {first} {' '.join(rest)}"
 
 
 def test_the_check_of_commands_finds_them():

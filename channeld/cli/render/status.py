@@ -7,9 +7,13 @@ from typing import Any, Final
 
 import click
 
+from channeld.cli.render.access import DROPPED_WORDS, STRANGERS, asking_text
 from channeld.cli.render.layout import advice, age, cells, count, plain, wrap
 from channeld.core.listening import ATTACH
 
+_LATELY_S: Final = 86400.0
+"""How long it is told that messages were not passed on."""
+_FAST: Final = ("rate", "bots")
 _JUST_NOW_S: Final = 5.0
 _MOST_LABEL: Final = 18
 _DETAIL: Final = 4
@@ -49,6 +53,7 @@ def status_lines(status: dict[str, Any], now: float, width: int) -> list[str]:
     return [
         *_health_lines(health, now, width),
         *_worker_lines(status["workers"], health, width),
+        *_access_lines(status.get("access", []), now, width),  # an older daemon does not tell
         "",
         *_session_section(status["sessions"], " ".join(issue["hint"] for issue in health), now, width),
         "",
@@ -110,6 +115,34 @@ def _worker_lines(workers: list[dict[str, Any]], health: list[dict[str, Any]], w
         if worker["starts"] > 1 and worker["last_end"] and not above:
             lines += _more(f"started {worker['starts']} times; last end: {plain(worker['last_end'])}", width)
     return lines if workers else [*lines, "  none declared in the configuration"]
+
+
+def _access_lines(workers: list[dict[str, Any]], now: float, width: int) -> list[str]:
+    """Return what a person should know of who may speak; nothing where all is as it mostly is."""
+    lines: list[str] = []
+    for worker in workers:
+        name, notes = plain(worker["worker"]), []
+        if worker["requests"]:
+            notes.append(asking_text(worker["requests"]))
+        recent = [each for each in worker["dropped"] if now - each["last_at"] < _LATELY_S]
+        if strangers := [each for each in recent if each["code"] in STRANGERS]:
+            last = age(now - max(each["last_at"] for each in strangers))
+            notes.append(
+                f"strangers wrote {sum(each['count'] for each in strangers)} times so far, the last {last} ago"
+            )
+        notes += [
+            f"kept out: {count(each['count'], 'message')} {DROPPED_WORDS[each['code']]}"
+            for each in recent
+            if each["code"] in _FAST
+        ]
+        if worker["policy"] == "disabled":
+            notes.append(f"closed to everybody. To open it again: channeld access policy {name} allowlist")
+        elif not worker["people"]:
+            notes.append(f"nobody may speak yet. To let yourself in: channeld setup {name}")
+        elif worker["policy"] == "pairing" and worker["platform"] != "web":
+            notes.append(f"strangers are still told a code. Is everybody in? channeld access policy {name} allowlist")
+        lines += [line for note in notes for line in wrap(f"{name}: {note}", width, "    ")]
+    return lines
 
 
 def _session_section(sessions: list[dict[str, Any]], told: str, now: float, width: int) -> list[str]:
