@@ -52,11 +52,10 @@ def list_prompts(limit: int, as_json: bool) -> None:
 @prompts.command()
 @click.argument("prompt_id", metavar="ID")
 @click.argument("answer")
-@as_json
-def answer(prompt_id: str, answer: str, as_json: bool) -> None:
+def answer(prompt_id: str, answer: str) -> None:
     """Answer a prompt.
 
-    ID is in the list; ANSWER is one of its options, in whatever case, or your own
+    ID is in the list. ANSWER is one of its options, in whatever case, or your own
     words where it takes them. Only from a terminal in which no Claude Code runs:
     Claude must not answer what it asks.
 
@@ -65,7 +64,4 @@ def answer(prompt_id: str, answer: str, as_json: bool) -> None:
     from channeld.cli.render.prompts import answered_lines  # noqa: PLC0415 - of no use to --help and --json
 
     data = ask_or_fail(find_paths(), "answer", id=prompt_id, answer=answer)
-    if as_json:
-        print_json(data)
-    else:
-        print_lines(answered_lines(data, time.time(), page_width()))
+    print_lines(answered_lines(data, time.time(), page_width()))

@@ -48,11 +48,7 @@ class PromptCommands:
         prompt_id = wanted.id.strip().lower()
         outcome = await self._prompts.answer(prompt_id, wanted.answer, OPERATOR)
         left = self._prompts.find(prompt_id)
-        return {
-            "id": prompt_id,
-            "outcome": outcome,
-            "prompt": _shown(left) if left is not None else None,
-        }
+        return {"outcome": outcome, "prompt": _shown(left) if left is not None else None}
 
 
 def _shown(prompt: StoredPrompt) -> dict[str, Any]:

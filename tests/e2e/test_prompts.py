@@ -89,7 +89,7 @@ async def started(lab: ClaudeLab, daemon: Daemon, *arguments: str, **more: Any) 
 async def exists(path: Path) -> None:
     """Return when a file is there."""
     async with asyncio.timeout(LIMIT_S):
-        while not await asyncio.to_thread(path.exists):
+        while not await asyncio.to_thread(path.exists):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(LOOK_EVERY_S)
 
 
