@@ -28,6 +28,7 @@ from channeld.daemon.limits import Limits
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
 from channeld.daemon.pairing_dialog import PairingDialog
+from channeld.daemon.prompt_commands import PromptCommands
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
@@ -146,7 +147,8 @@ class App:
             stop=self._stop_soon,
         )  # fmt: skip
         self._control = ControlServer(
-            {**commands.table(), **AccessCommands(access).table()}, Guard(self._sessions.processes)
+            {**commands.table(), **AccessCommands(access).table(), **PromptCommands(prompts).table()},
+            Guard(self._sessions.processes),
         )
 
     async def run(self) -> None:
