@@ -17,6 +17,7 @@ from channeld.cli.daemon import restart, run, start, stop
 from channeld.cli.demo import demo
 from channeld.cli.logs import logs
 from channeld.cli.messages import messages
+from channeld.cli.prompts import prompts
 from channeld.cli.send import send
 from channeld.cli.status import sessions, status
 from channeld.cli.url import url
@@ -96,6 +97,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 
 for command in (
-    run, start, stop, restart, status, setup, pair, access, sessions, messages, send, logs, url, demo, mcp, completion,
+    run, start, stop, restart, status, setup, pair, access, prompts, sessions, messages, send, logs, url, demo, mcp,
+    completion,
 ):  # fmt: skip
     cli.add_command(command)

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-_READING: Final = {"access": {"", "show"}, "pair": {"", "list"}}
+_READING: Final = {"access": {"", "show"}, "pair": {"", "list"}, "prompts": {"", "list"}}
 """Subcommands that only read, by command; whatever else it has changes who may do what."""
 _CHANGES: Final = "changes who may write to this session or answer its prompts"
 _REASONS: Final = {
     "access": _CHANGES,
     "pair": _CHANGES,
+    "prompts": "answers what only a person may answer",
     "import": _CHANGES,
     "setup": "handles a bot's token and prints a code that pairs the owner",
     "url": "shows the token of the web chat",

@@ -122,3 +122,34 @@ def rate_text(per_minute: int) -> str:
         f"More than {per_minute} messages in a minute: this one did not reach Claude, and neither do those that follow "
         "at once. Wait a minute, then send it again."
     )
+
+
+def dialog_text(request: PairingRequest, role: Role, wrong: str = "") -> str:
+    """Return what a form in the terminal says; it never shows the code.
+
+    Args:
+        request: who asks.
+        role: what he would be allowed.
+        wrong: what was wrong with the code that was typed before.
+    """
+    again = f"{wrong}\n\n" if wrong else ""
+    return (
+        f"{again}{who_asks(request)} asks to write to Claude here. As {role}, what they write reaches Claude; they may "
+        "not give permissions.\n"
+        "If you know who that is, type the code that the bot has sent them. Declining leaves it open; "
+        f"`channeld pair deny {request.id}` refuses it for good."
+    )
+
+
+def prompt_text(role: Role) -> str:
+    """Return what an approver is told in a chat."""
+    return (
+        f"As {role}, what they write reaches Claude; they may not give permissions. "
+        "If you know who that is, ask them for the code that the bot has sent them, and write it here."
+    )
+
+
+def who_asks(request: PairingRequest) -> str:
+    """Return a stranger's name, id and platform; the name is his own choice."""
+    name = f"“{request.sender}”" if request.sender else "Somebody"
+    return f"{name} ({request.platform} id {request.sender_id})"

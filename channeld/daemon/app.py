@@ -27,10 +27,11 @@ from channeld.daemon.interview import Interview
 from channeld.daemon.limits import Limits
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
+from channeld.daemon.pairing_dialog import PairingDialog
+from channeld.daemon.prompt_commands import PromptCommands
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
-from channeld.daemon.session import Session
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
@@ -108,19 +109,13 @@ class App:
         notices = Notices(self._timeline)
         access = Access(AccessList(self._database), workers, notices)
         prompts = Prompts(PromptStore(self._database), access, notices)
-        relay = Relay(
-            prompts, notices, spool, mode=config.permissions.relay,
-            session_of=self._session_of, say=notices.say,
-        )  # fmt: skip
-        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
-        self._asking = Asking(prompts, relay, interview, notices)
         self._waiting = Waiting(
             Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
             holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
         )  # fmt: skip
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
-            access, self._asking, self._waiting, config.delivery,
+            access, prompts, self._waiting, config.delivery,
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -129,6 +124,15 @@ class App:
         )
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
+        relay = Relay(
+            prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
+            say=notices.say,
+        )  # fmt: skip
+        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
+        pairing = PairingDialog(
+            access, prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
+        )
+        self._asking = Asking(prompts, relay, interview, pairing)
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)
@@ -143,7 +147,8 @@ class App:
             stop=self._stop_soon,
         )  # fmt: skip
         self._control = ControlServer(
-            {**commands.table(), **AccessCommands(access).table()}, Guard(self._sessions.processes)
+            {**commands.table(), **AccessCommands(access).table(), **PromptCommands(prompts).table()},
+            Guard(self._sessions.processes),
         )
 
     async def run(self) -> None:
@@ -195,9 +200,6 @@ class App:
             for path in (self._paths.control_socket, self._paths.session_socket):
                 path.unlink(missing_ok=True)
         log.info("daemon_stopped")
-
-    def _session_of(self, instance: str) -> Session | None:
-        return self._router.sessions.get(instance)
 
     def _stop_soon(self) -> None:
         """End after what is being answered now."""

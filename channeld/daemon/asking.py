@@ -6,21 +6,14 @@ from typing import Any
 
 import structlog
 
-from channeld.core.access import Role
-from channeld.core.errors import ChanneldError, StoreUnavailable
+from channeld.core.errors import StoreUnavailable
 from channeld.core.hooks import Report
-from channeld.core.ids import worker_of
-from channeld.core.model import Inbound
-from channeld.core.permission import Request, read_verdict
-from channeld.core.prompts import PromptState, Who
-from channeld.core.text import clean_name
+from channeld.core.permission import Request
 from channeld.daemon.interview import Interview
-from channeld.daemon.link import WorkerLink
-from channeld.daemon.notices import Notices
+from channeld.daemon.pairing_dialog import PairingDialog
 from channeld.daemon.prompts import Prompts
-from channeld.daemon.relay import KIND, Relay
+from channeld.daemon.relay import Relay
 from channeld.daemon.session import Session
-from channeld.ipc import messages as m
 
 log = structlog.get_logger()
 
@@ -28,13 +21,14 @@ log = structlog.get_logger()
 class Asking:
     """Hands each thing to whom it concerns; see ``daemon/hooks.py`` for what hooks expect."""
 
-    def __init__(self, prompts: Prompts, relay: Relay, interview: Interview, notices: Notices) -> None:
-        self._prompts, self._relay, self._interview, self._notices = prompts, relay, interview, notices
+    def __init__(self, prompts: Prompts, relay: Relay, interview: Interview, pairing: PairingDialog) -> None:
+        self._prompts, self._relay, self._interview, self._pairing = prompts, relay, interview, pairing
 
     async def start(self) -> None:
         """Take up what an earlier daemon left open."""
         await self._prompts.start()
         await self._interview.start()
+        await self._pairing.start()
 
     # -- hooks
 
@@ -64,6 +58,7 @@ class Asking:
         """Hear that a session is there, perhaps again."""
         try:
             await self._relay.session_attached(session)
+            await self._pairing.session_attached(session)
         except StoreUnavailable as trouble:
             log.warning("verdicts_not_given", session=session.name, reason=str(trouble))
 
@@ -79,46 +74,7 @@ class Asking:
         """Tell whether a session waits at a dialog, so that it takes up nothing else."""
         return bool(self._prompts.open_ones(instance=session.instance))
 
-    # -- chats
-
-    async def worker_ready(self, link: WorkerLink) -> None:
-        """Show a worker what is open."""
-        await self._prompts.worker_ready(link)
-
-    async def answered(self, link: WorkerLink, frame: m.AnswerPrompt) -> None:
-        """Take somebody's answer."""
-        await self._prompts.answered(link, frame)
-
-    async def take_text(self, inbound: Inbound, role: Role) -> bool:
-        """Take a message that is a verdict, as ``yes abcde``; tell whether it was one.
-
-        It is one only in a chat that was shown that very prompt, from an approver, in his own words.
-
-        Raises:
-            StoreUnavailable: it was one and could not be taken; it can come again.
-        """
-        if role != Role.APPROVER or inbound.kind != "message" or inbound.bot or inbound.forwarded_from is not None:
-            return False
-        if (verdict := read_verdict(inbound.text)) is None:
-            return False
-        option, request_id = verdict
-        shown = [
-            prompt for prompt in (*self._prompts.open_ones(kind=KIND), *self._prompts.settled)
-            if prompt.kind == KIND and prompt.content.data["request_id"] == request_id
-            and inbound.chat in prompt.content.chats
-        ]  # fmt: skip
-        if not shown or len([prompt for prompt in shown if prompt.state == PromptState.OPEN]) > 1:
-            return False
-        who = Who(worker_of(inbound.chat), inbound.sender_id, clean_name(inbound.sender, 60))
-        try:
-            told = await self._prompts.answer(shown[0].id, option, who)
-        except StoreUnavailable:
-            raise
-        except ChanneldError as error:
-            told = f"{error} {error.hint}".strip()
-        self._notices.say(inbound.chat, told, inbound.message_id)
-        return True
-
     def close(self) -> None:
         """Stop; what is open stays open on disk."""
+        self._pairing.stop()
         self._prompts.stop()

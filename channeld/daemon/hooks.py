@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from channeld.core.errors import StoreUnavailable
+from channeld.core.forbidden import forbidden
 from channeld.core.hooks import Report
 from channeld.daemon.session import Session
 from channeld.daemon.turnkeeper import Turnkeeper
@@ -34,7 +35,7 @@ class Asker(Protocol):
 class Hooks:
     """Everything that hooks report comes through here."""
 
-    def __init__(self, keeper: Turnkeeper, asker: Asker | None = None) -> None:
+    def __init__(self, keeper: Turnkeeper, asker: Asker) -> None:
         self._keeper, self._asker = keeper, asker
 
     async def report(self, session: Session, arguments: dict[str, Any]) -> str:
@@ -49,20 +50,29 @@ class Hooks:
                 await self._keeper.take(session, report)
         except StoreUnavailable as trouble:
             log.warning("report_not_kept", session=session.name, code=trouble.code)
+        except Exception:
+            log.exception("report_failed", session=session.name, hook=report.event)
         try:
             return _encode(await self._ask(session, report)).decode()
         except StoreUnavailable as trouble:  # then the terminal asks, as without us
             log.warning("not_asked", session=session.name, code=trouble.code)
-            return NOTHING
+        except Exception:
+            log.exception("hook_failed", session=session.name, hook=report.event)
+        return NOTHING
 
     async def _ask(self, session: Session, report: Report) -> dict[str, Any]:
-        if self._asker is None:
-            return {}
         match report.event:
             case "PermissionRequest":
                 return await self._asker.permission_hook(session, report)
+            case "PreToolUse" if report.tool_name == "Bash" and (reason := forbidden(str(report.input.get("command")))):
+                return _denied(reason)
             case "PreToolUse" if report.hold:
                 return await self._asker.question_hook(session, report)
             case "PostToolUse" | "PostToolUseFailure":
                 self._asker.tool_ended(session, report)
         return {}
+
+
+def _denied(reason: str) -> dict[str, Any]:
+    decision = {"permissionDecision": "deny", "permissionDecisionReason": reason}
+    return {"hookSpecificOutput": {"hookEventName": "PreToolUse", **decision}}

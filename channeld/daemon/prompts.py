@@ -13,7 +13,8 @@ import structlog
 from channeld.core.access import Role
 from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
-from channeld.core.model import Attachment
+from channeld.core.model import Attachment, Inbound
+from channeld.core.permission import read_verdict
 from channeld.core.prompts import APPROVERS, OPERATOR, Content, PromptState, StoredPrompt, Who, check_answer, new_id
 from channeld.core.text import clean_name, unmasked
 from channeld.daemon.link import WorkerLink
@@ -45,6 +46,9 @@ class Screens(Protocol):
     def ask(self, prompt: m.Prompt) -> None:
         """Show a prompt in its chat, or what has become of it."""
 
+    def say(self, chat: str, text: str, reply_to: str | None = None) -> None:
+        """Tell a chat something."""
+
 
 Handler = Callable[[StoredPrompt, str, Who], Awaitable[str]]
 """Carries an answer out and returns the outcome in words; raises ``Refused`` to leave the prompt open."""
@@ -65,6 +69,8 @@ class Prompts:
         self._open: dict[str, StoredPrompt] = {}
         self.settled: deque[StoredPrompt] = deque(maxlen=_REMEMBERED)
         """The latest that were settled, for those who answer them again."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when another set of prompts is open."""
         self._expiry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -140,6 +146,7 @@ class Prompts:
         log.info("prompt_opened", prompt=prompt.id, kind=kind, chats=content.chats, session=session)
         self._show(prompt)
         self._watch_expiry()
+        self.changed()
         return prompt.id
 
     async def change(
@@ -159,6 +166,12 @@ class Prompts:
         if prompt_id in self._open:
             self._show(prompt)
 
+    async def note(self, prompt_id: str, data: dict[str, Any]) -> None:
+        """Write down more of what a prompt's kind needs to know."""
+        if (prompt := self._open.get(prompt_id)) is not None:
+            prompt.content.data |= data
+            await self._store.change(prompt)
+
     async def close(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt that was not answered here; nothing happens where it is settled."""
         if (prompt := self._open.pop(prompt_id, None)) is None:
@@ -167,6 +180,7 @@ class Prompts:
         self.settled.append(prompt)
         log.info("prompt_closed", prompt=prompt_id, kind=prompt.kind, state=str(state))
         self._show(prompt)
+        self.changed()
         while True:
             try:
                 await self._store.close(prompt_id, state, outcome, time.time())
@@ -259,6 +273,7 @@ class Prompts:
         )  # fmt: skip
         self.settled.append(prompt)
         self._show(prompt)
+        self.changed()
         if not kind.confirms:
             await self._store.note_outcome(prompt_id, outcome, carried_out=True)
         return outcome
@@ -274,6 +289,36 @@ class Prompts:
             link.send(m.Refused(ref=frame.ref, code=error.code, text=f"{error} {error.hint}".strip()))
         else:
             link.send(m.Accepted(ref=frame.ref))
+
+    async def take_text(self, inbound: Inbound, role: Role) -> bool:
+        """Take a message that is a verdict, as ``yes abcde``; tell whether it was one.
+
+        It is one only in a chat that was shown that very prompt, from an approver, in his own words.
+
+        Raises:
+            StoreUnavailable: it was one and could not be taken; it can come again.
+        """
+        if role != Role.APPROVER or inbound.kind != "message" or inbound.bot or inbound.forwarded_from is not None:
+            return False
+        if (verdict := read_verdict(inbound.text)) is None:
+            return False
+        option, request_id = verdict
+        shown = [
+            prompt for prompt in (*self.open_ones(kind="permission"), *self.settled)
+            if prompt.kind == "permission" and prompt.content.data["request_id"] == request_id
+            and inbound.chat in prompt.content.chats
+        ]  # fmt: skip
+        if not shown or len([prompt for prompt in shown if prompt.state == PromptState.OPEN]) > 1:
+            return False
+        who = Who(worker_of(inbound.chat), inbound.sender_id, clean_name(inbound.sender, 60))
+        try:
+            told = await self.answer(shown[0].id, option, who)
+        except StoreUnavailable:
+            raise
+        except ChanneldError as error:
+            told = f"{error} {error.hint}".strip()
+        self._screens.say(inbound.chat, told, inbound.message_id)
+        return True
 
     async def _check_right(self, prompt: StoredPrompt, who: Who) -> None:
         content = prompt.content

@@ -80,8 +80,6 @@ class Relay:
         self._prompts, self._screens, self._spool, self._mode = prompts, screens, spool, mode
         self._session_of, self._say = session_of, say
         self._ledgers: dict[str, _Ledger] = {}
-        self.requested: Callable[[Session], None] = lambda session: None
-        """Called whenever a session shows a permission dialog."""
         prompts.on(KIND, self._answered, keeps=frozenset({Option.DETAILS}), confirms=True)
 
     # -- what the session says
@@ -143,7 +141,6 @@ class Relay:
         hook = await self._hook_of(session, request)
         if hook is not None and hook.allowed:
             return
-        self.requested(session)
         turn = session.turns.turn
         running = turn.prompt_id if turn is not None else ""
         prompt_id = hook.prompt_id if hook is not None else running

@@ -20,11 +20,11 @@ from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
 from channeld.daemon.access import Access
-from channeld.daemon.asking import Asking
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
+from channeld.daemon.prompts import Prompts
 from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.faultpoint import reach
@@ -52,7 +52,7 @@ class Router:
         default_session: str | None,
         notices: Notices,
         access: Access,
-        asking: Asking,
+        prompts: Prompts,
         waiting: Waiting,
         delivery: DeliveryTable,
     ) -> None:
@@ -67,7 +67,7 @@ class Router:
             default_session: name of the session that chats go to; None: the latest that listens.
             notices: tells workers.
             access: the gate.
-            asking: what people are asked.
+            prompts: what people are asked.
             waiting: what waits for more than a free session.
             delivery: when an event may be pushed.
         """
@@ -79,7 +79,7 @@ class Router:
         self._alone_since: float | None = time.time()
         """Since when nobody listens; None while somebody does."""
         self._look_again: asyncio.TimerHandle | None = None
-        self.notices, self._access, self._asking, self._waiting = notices, access, asking, waiting
+        self.notices, self._access, self._prompts, self._waiting = notices, access, prompts, waiting
         waiting.wake = self.wake
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.sessions: dict[str, Session] = {}
@@ -315,7 +315,7 @@ class Router:
         try:
             if wants_now(event.text):
                 await self._waiting.command(event)
-            elif not await self._asking.take_text(event, role):
+            elif not await self._prompts.take_text(event, role):
                 return False
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
@@ -334,7 +334,7 @@ class Router:
         """Begin to give a worker what waits for it."""
         self.capabilities[link.name] = link.capabilities
         self.notices.worker_ready(link)
-        await self._asking.worker_ready(link)
+        await self._prompts.worker_ready(link)
         await self.outbound.worker_ready(link)
 
     async def worker_gone(self, link: WorkerLink) -> None:
@@ -367,7 +367,7 @@ class Router:
 
     async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
         """Take the answer to a prompt."""
-        await self._asking.answered(link, answer)
+        await self._prompts.answered(link, answer)
 
     # -- telling people
 

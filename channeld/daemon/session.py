@@ -34,7 +34,7 @@ from channeld.core.activity import BUSY_AFTER_S, Activity, Work
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
 from channeld.core.event import present, unpresentable
-from channeld.core.listening import DEAF, Listening, Verdict, as_plugin, judge
+from channeld.core.listening import DEAF, Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.permission import REQUEST_ID, Request
 from channeld.core.routing import Candidate
@@ -269,8 +269,8 @@ class Session:
         # The kernel's word on the peer would be a proxy's where one stands in between.
         self._pid = hello.pid if start_time(hello.pid) == hello.pid_start else 0
         argv = hello.claude.argv if hello.claude else None
-        self._verdict = judge(hello.listening, argv, readable=hello.readable)
-        self.turns = Turns(expected=argv is not None and as_plugin(argv))
+        self._verdict = judge(hello.listening, argv, readable=hello.readable, plugin=hello.plugin)
+        self.turns = Turns(expected=hello.plugin)
         if hello.dropped_reports:
             log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
         self._start(self._serve())
@@ -394,27 +394,32 @@ class Session:
         params = self._connection.client_params if self._connection is not None else None
         return params is not None and params.capabilities.elicitation is not None
 
-    async def show_form(self, message: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+    async def show_form(self, message: str, schema: dict[str, Any], form_id: str) -> dict[str, Any] | None:
         """Show a form in the terminal; cancelling this withdraws it.
 
         Args:
             message: what is asked.
             schema: of the fields, as MCP's elicitation has it.
+            form_id: never used before, for ``withdraw_form``.
 
         Returns:
             The fields; None: it was declined or closed, or the connection is gone.
         """
-        assert self._connection is not None and self.lease is not None
+        assert self._connection is not None
         params = {"mode": "form", "message": message, "requestedSchema": schema}
-        request_id = f"channeld-form-{self.lease.epoch}-{next(_numbers)}"
         try:
             answer = await self._connection.outbound.send_raw_request(
-                "elicitation/create", params, {"request_id": request_id}
+                "elicitation/create", params, {"request_id": form_id}
             )
         except MCPError:
             return None
         content = answer.get("content")
         return content if answer.get("action") == "accept" and isinstance(content, dict) else None
+
+    def withdraw_form(self, form_id: str) -> None:
+        """Close a form that was shown over an earlier connection."""
+        params = {"requestId": form_id, "reason": "not asked any more"}
+        self.protocol.write(_encode({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}) + b"\n")
 
     async def _read_so_far(self, request_id: str) -> bool:
         assert self._connection is not None

@@ -76,15 +76,16 @@ class Waiting:
         """Hold what must not go to a session, ask for the word that it needs, and let go what needs none any more."""
         now = time.time()
         terms = self.terms(session, now)
-        if await self._holds.hold_stale(terms.fresh_after, now):
+        reasons = await self._holds.hold(terms, now)
+        if "stale" in reasons:
             for (chat, sender_id), events in await self._held("stale"):
                 await self._ask("stale", chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
-        if terms.chatters:
-            await self._release()
-        elif await self._holds.hold_unattended(now):
+        if "unattended" in reasons:
             for (chat, sender_id), events in await self._held("unattended"):
                 card = waiting.unattended(events, session.name)
                 await self._ask("unattended", chat, sender_id, card, APPROVERS, APPROVERS)
+        if terms.chatters and self._prompts.open_ones(kind="unattended"):
+            await self._release()
 
     async def _held(self, hold: Hold) -> list[tuple[tuple[str, str], list[StoredEvent]]]:
         """Return what is held, by chat and sender, and tell of it."""

@@ -13,6 +13,7 @@ GUARDED: Final = frozenset(
     {
         "approve", "deny", "setup",
         "allow", "remove", "approver", "policy", "open_group", "close_group",
+        "answer",
         "url",
     }
 )  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable
 from typing import Final, Literal
 
 from channeld.core.model import StoredEvent
 from channeld.store.db import Database
-from channeld.store.mailbox import events_of
+from channeld.store.mailbox import Terms, events_of
 from channeld.store.queries import QUERIES
 
 Hold = Literal["stale", "unattended"]
@@ -21,13 +22,23 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def hold_stale(self, before: float, now: float) -> list[StoredEvent]:
-        """Hold what was written before a moment; returns those events."""
-        return await self._events("hold_stale", before=before, now=now)
+    async def hold(self, terms: Terms, now: float) -> set[Hold]:
+        """Hold what may not be claimed on these terms; returns for which reasons something was."""
 
-    async def hold_unattended(self, now: float) -> list[StoredEvent]:
-        """Hold what non-approvers wrote; returns those events."""
-        return await self._events("hold_unattended", now=now)
+        def work(connection: sqlite3.Connection) -> set[Hold]:
+            reasons: list[tuple[Hold, str]] = [("stale", "too_old")]
+            if not terms.chatters:
+                reasons.append(("unattended", "of_chatters"))
+            done: set[Hold] = set()
+            for hold, query in reasons:
+                # Looked for before anything is written: this is asked whenever something may go.
+                found = connection.execute(QUERIES[query], {"fresh_after": terms.fresh_after})
+                if seqs := [row["seq"] for row in found]:
+                    connection.execute(QUERIES["hold"], {"hold": hold, "seqs": json.dumps(seqs), "now": now})
+                    done.add(hold)
+            return done
+
+        return await self._db.submit(work)
 
     async def held(self, hold: Hold) -> list[StoredEvent]:
         """Return what is held for a reason, oldest first."""

@@ -159,15 +159,16 @@ SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state
 
 -- Messages that wait for a person's word.
 
--- name: hold_stale
-UPDATE event SET state = 'held', hold = 'stale', changed_at = :now
- WHERE state = 'queued' AND written_at < :before AND NOT cleared & 1 AND kind IN ('message', 'edited')
-RETURNING *;
+-- name: too_old
+SELECT seq FROM event
+ WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited');
 
--- name: hold_unattended
-UPDATE event SET state = 'held', hold = 'unattended', changed_at = :now
- WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2
-RETURNING *;
+-- name: of_chatters
+SELECT seq FROM event WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2;
+
+-- name: hold
+UPDATE event SET state = 'held', hold = :hold, changed_at = :now
+ WHERE state = 'queued' AND seq IN (SELECT value FROM json_each(:seqs));
 
 -- name: clear_held
 -- cleared: a person's word on one of the two reasons; 0 where the reason has gone.

@@ -76,10 +76,7 @@ class Hooked:
 
     async def verdict(self) -> Message:
         """Return the next verdict that the session is given."""
-        while True:
-            note = await self.client.next_notification()
-            if note["method"] == "notifications/claude/channel/permission":
-                return dict(note["params"])
+        return await self.client.notified("notifications/claude/channel/permission")
 
     async def stop(self, text: str = "") -> None:
         """The turn ends, with these words in the terminal."""
@@ -92,7 +89,7 @@ def preview(arguments: dict[str, Any]) -> str:
     for name, text in values.items():
         if len(text) > 3500:
             values[name] = f"{text[:2000]}\n⋯ {len(text) - 3500} code points elided ⋯\n{text[-1500:]}"
-    return f"{{ {', '.join(f'{json.dumps(name)}: {text}' for name, text in values.items())} }}"
+    return f"{{ {', '.join(f'{json.dumps(name, ensure_ascii=False)}: {text}' for name, text in values.items())} }}"
 
 
 def block(event: Message) -> str:

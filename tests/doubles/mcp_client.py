@@ -36,12 +36,15 @@ class McpClient:
         received: every message of the server, in order.
         process: the server's process.
         on_request: answers requests of the server other than ``ping``: the result, or None for "method not found".
+        held_methods: requests that are left to ``next_request`` and ``respond``, as a person takes his time.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.received: list[Message] = []
         self.on_request: Callable[[Message], Message | None] = lambda _: None
+        self.held_methods: set[str] = set()
+        self._asked: asyncio.Queue[Message] = asyncio.Queue()
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._notifications: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: dict[int | str, asyncio.Future[Message]] = {}
@@ -178,6 +181,22 @@ class McpClient:
         async with asyncio.timeout(timeout_s):
             return await self._notifications.get()
 
+    async def next_request(self, timeout_s: float = TIMEOUT_S) -> Message:
+        """Return the next request of the server that is held."""
+        async with asyncio.timeout(timeout_s):
+            return await self._asked.get()
+
+    async def respond(self, request: Message, result: Message) -> None:
+        """Answer a held request."""
+        await self.send({"jsonrpc": "2.0", "id": request["id"], "result": result})
+
+    async def notified(self, method: str) -> Message:
+        """Return the params of the next notification of a method; others are left out."""
+        while (note := await self.next_notification())["method"] != method:
+            pass
+        params: Message = note["params"]
+        return params
+
     @property
     def stderr(self) -> str:
         """What the server wrote to standard error so far."""
@@ -269,6 +288,9 @@ class McpClient:
             if self._held_pongs is not None:
                 self._held_pongs.append(reply)
                 return
+        elif request["method"] in self.held_methods:
+            self._asked.put_nowait(request)
+            return
         elif (result := self.on_request(request)) is not None:
             reply["result"] = result
         else:

@@ -147,7 +147,7 @@ async def too_small(page: Page) -> list[str]:
     """Return what can be touched and is smaller than a finger."""
     small: list[str] = await page.evaluate(
         """(finger) => [...document.querySelectorAll("button, input, textarea")].filter((node) => {
-             const box = node.getBoundingClientRect();
+             const box = (node.closest("label") ?? node).getBoundingClientRect();
              return box.width && box.height && Math.min(box.width, box.height) < finger - 0.5;
            }).map((node) => node.outerHTML.slice(0, 120))""",
         FINGER,
@@ -250,6 +250,7 @@ class Stage:
         self.url = ""
         self.refusal: str | None = None
         self.answers: list[tuple[str, str]] = []
+        self._answered = asyncio.Event()
         self._items: dict[int, HistoryItem] = {}
         end.on_frame = self._on_frame
 
@@ -279,6 +280,14 @@ class Stage:
             given = {"id": f"w{seq}", "direction": "in", "state": "answered", "user": "you", "ts": 1e9 + seq, **fields}
             self._items[seq] = HistoryItem(seq=seq, chat=CHAT, text=text, **given)
 
+    async def hears(self, *answers: tuple[str, str]) -> None:
+        """Wait for as many answers to prompts, and see that these are all there ever were."""
+        async with asyncio.timeout(10):
+            while len(self.answers) < len(answers):
+                self._answered.clear()
+                await self._answered.wait()
+        assert self.answers == list(answers)
+
     def texts(self) -> list[str]:
         """Return the texts of the history, as they are stored."""
         return [item.text for item in self._items.values()]
@@ -300,6 +309,7 @@ class Stage:
                 self.end.send(Refused(ref=frame.ref, code="gone", text=self.refusal))
             case AnswerPrompt():
                 self.answers.append((frame.id, frame.answer))
+                self._answered.set()
                 self.end.send(Accepted(ref=frame.ref))
             case _:
                 return False

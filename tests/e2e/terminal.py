@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 LOOK_EVERY_S = 0.1  # a screen raises no event: looking again, up to a deadline, is the only way to wait for it
@@ -48,14 +49,20 @@ class Terminal:
 
     async def wait_for(self, *texts: str, timeout_s: float = 30) -> str:
         """Return the first of ``texts`` that appears on the screen; when none does, fail with the screen."""
+        screen = await self._look(lambda screen: any(text in screen for text in texts), f"none of {texts}", timeout_s)
+        return next(text for text in texts if text in screen)
+
+    async def wait_gone(self, text: str, timeout_s: float = 30) -> str:
+        """Return the screen once a text is not on it; when it stays, fail with the screen."""
+        return await self._look(lambda screen: text not in screen, f"still {text!r}", timeout_s)
+
+    async def _look(self, wanted: Callable[[str], bool], missing: str, timeout_s: float) -> str:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        while True:
-            screen = await self.screen()
-            if found := next((text for text in texts if text in screen), None):
-                return found
-            assert loop.time() < end, f"none of {texts} on the screen after {timeout_s} s:\n{screen}"
+        while not wanted(screen := await self.screen()):
+            assert loop.time() < end, f"{missing} on the screen after {timeout_s} s:\n{screen}"
             await asyncio.sleep(LOOK_EVERY_S)
+        return screen
 
     async def is_running(self) -> bool:
         """Tell whether the command has not ended."""

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.channel import Channel
-from tests.e2e.lab import ClaudeLab
+from tests.e2e.lab import FLAG, PLUGIN, SERVER, ClaudeLab
 from tests.e2e.terminal import LOOK_EVERY_S
 
 ASKED = "Do you want to proceed?"
+WORKING = "esc to interrupt"
 INTERRUPTED = "[Request interrupted by user"
 SOURCE = "plugin:channeld:channeld"
 REPORTED = {
@@ -47,9 +48,9 @@ async def session(lab: ClaudeLab, channel: Channel, tmp_path: Path) -> AsyncIter
 
 
 async def ends(lab: ClaudeLab, channel: Channel, number: int = 1) -> None:
-    """Wait until the n-th turn has ended and the prompt of the terminal is back."""
+    """Wait until the n-th turn has ended, also on the screen."""
     await channel.report("Stop", number)
-    await lab.terminal.wait_for("? for shortcuts", "mode on")
+    await lab.terminal.wait_gone(WORKING)
 
 
 def last_words(transcript: Path) -> str:
@@ -125,7 +126,8 @@ async def test_hooks_that_say_nothing_leave_no_trace(session: ClaudeLab, channel
     asked = json.dumps([request["messages"] for request in session.model.requests])
     for trace in ("session_event", "UserPromptSubmit", "hook success", "hook additional context"):
         assert trace not in asked
-    assert "hook" not in (await session.terminal.screen()).replace(str(session.project), "").lower()
+    screen = await session.terminal.wait_gone(WORKING)  # while one runs, its name stands beside the clock
+    assert "hook" not in screen.replace(str(session.project), "").lower()
 
 
 async def test_a_hook_may_deny_a_command(session: ClaudeLab, channel: Channel):
@@ -266,3 +268,18 @@ async def test_escape_at_a_dialog_fires_no_hook(session: ClaudeLab, channel: Cha
     channel.push("say on we go")
     await channel.report("Stop")
     assert events(channel) == [*before, "UserPromptSubmit", "Stop"]
+
+
+@pytest.mark.parametrize("by_plugin", [True, False], ids=["plugin", "server"])
+async def test_the_flag_of_one_channel_does_not_let_the_other_in(
+    lab: ClaudeLab, channel: Channel, tmp_path: Path, by_plugin: bool
+):
+    """A plugin's server is no channel under ``server:NAME``, and the other way round."""
+    market, entry = (channel.marketplace(tmp_path / "market"), None) if by_plugin else (None, channel.entry)
+    await lab.start(entry, marketplace=market, opt_in=False, arguments=(FLAG, SERVER if by_plugin else PLUGIN))
+    await channel.is_up()
+    channel.push("nobody hears this")
+    await channel.ping()
+    await lab.terminal.type("typed by hand")
+    await lab.model.wait_request(lambda request: "typed by hand" in json.dumps(request["messages"]))
+    assert lab.model.events() == []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from channeld.ipc.messages import Presence, Prompt, Typing
+from channeld.ipc.messages import Presence, Typing
 from tests.e2e.page import (
     CHAT,
     TOKEN,
@@ -143,56 +142,6 @@ async def test_every_state_has_a_tick_in_words(browser: Browser, stage: Stage, l
         await inspect(page)
         if look.touch:
             assert await too_small(page) == []
-
-
-def prompt(prompt_id: str, kind: str, options: list[str], **more: Any) -> Prompt:
-    """Return a prompt that is open unless told otherwise."""
-    given = {"title": f"{prompt_id} asks", "body": "git push\n  --force", "state": "open", **more}
-    return Prompt(id=prompt_id, chat=CHAT, kind=kind, options=options, **given)
-
-
-@every_look
-async def test_what_claude_asks_is_a_card_that_is_answered(browser: Browser, stage: Stage, look: Look):
-    """Options are buttons, words go where they make sense, focus is left alone, and the end is shown on the card."""
-    async with window(browser, look) as context:
-        page, other = await visit(context, stage.url), await visit(context, stage.url)
-        await page.bring_to_front()
-        box = page.get_by_label("Message", exact=True)
-        await box.fill("half a thought")
-        permission, question = prompt("p1", "permission", ["Allow", "Deny"]), prompt("q1", "question", ["main", "next"])
-        for one in (permission, question, prompt("e1", "plan", []), prompt("s1", "pairing", [])):
-            stage.end.send(one)
-        cards = page.get_by_role("list", name="What Claude asks").get_by_role("listitem")
-        await expect(cards).to_have_count(4)
-        await expect(box).to_be_focused()
-        await inspect(page)
-        first = cards.filter(has_text="p1 asks")
-        await expect(first.locator("pre")).to_have_text("git push\n  --force")
-        await expect(first.get_by_role("textbox")).to_have_count(0)
-        stage.refusal = "Claude does not wait for this any more."
-        await first.get_by_role("button", name="Allow").click()
-        await expect(first.get_by_role("alert")).to_contain_text(stage.refusal)
-        stage.refusal = None
-        await first.get_by_role("button", name="Deny").click()
-        asking = cards.filter(has_text="q1 asks")
-        await asking.get_by_label("Your answer to: q1 asks").fill("neither")
-        await asking.get_by_role("button", name="Answer").click()
-        await expect(asking.get_by_role("button", name="main")).to_be_disabled()
-        assert stage.answers == [("p1", "Deny"), ("q1", "neither")]
-        for one in (
-            prompt("p1", "permission", ["Allow", "Deny"], state="answered", answer="Deny"),
-            prompt("q1", "question", ["main", "next"], state="elsewhere", answer="main"),
-            prompt("e1", "plan", [], state="expired"),
-        ):
-            stage.end.send(one)
-        await expect(cards).to_have_count(1)
-        for tab in (page, other):
-            for title, end in (("p1", "Answered: Deny"), ("q1", "Answered elsewhere: main"), ("e1", "Expired")):
-                closed = tab.locator("#messages .prompt").filter(has_text=f"{title} asks")
-                await expect(closed).to_contain_text(end)
-                await expect(closed.get_by_role("button")).to_have_count(0)
-        await expect(box).to_have_value("half a thought")
-        await inspect(page)
 
 
 @every_look

@@ -33,6 +33,7 @@ from channeld.ipc.messages import (
     Hello,
     History,
     HistoryItem,
+    Notice,
     Offer,
     Presence,
     Prompt,
@@ -260,7 +261,7 @@ async def test_a_prompt_is_listed_and_its_answer_counts_when_the_daemon_says_so(
     (listed,) = (await client.get("/api/prompts")).json()["prompts"]
     assert listed == {
         "id": "p1", "kind": "permission", "title": "Run a command", "body": "rm -r build",
-        "options": ["Allow", "Deny"], "state": "open", "answer": "",
+        "options": ["Allow", "Deny"], "multiple": False, "free": False, "file": None, "state": "open", "answer": "",
     }  # fmt: skip
     refused = await client.post("/api/prompts/p1", json={"answer": "Maybe"})
     assert refused.status_code == 400 and "Allow, Deny" in refused.json()["error"]
@@ -280,13 +281,81 @@ async def test_an_answer_that_does_not_count_is_told(daemon, client):
     """Unknown here, or refused by the daemon: never taken for done."""
     response = await client.post("/api/prompts/1", json={"answer": "yes"})
     assert response.status_code == 404 and "prompt" in response.json()["error"]
-    question = Prompt(id="q", chat="web:main", kind="question", title="?", body="", options=["a"], state="open")
+    question = Prompt(
+        id="q", chat="web:main", kind="question", title="?", body="", options=["a"], state="open", free=True
+    )
     await settled(daemon, question)
     answering = asyncio.create_task(client.post("/api/prompts/q", json={"answer": "in words"}))
     answer = await daemon.expect(AnswerPrompt)
     daemon.send(Refused(ref=answer.ref, code="unknown_prompt", text="No prompt with this id is open."))
     response = await answering
     assert response.status_code == 409 and response.json()["error"] == "No prompt with this id is open."
+
+
+QUESTION = Prompt(id="q", chat="web:main", kind="question", title="?", body="", options=["a", "b"], state="open")
+
+
+@pytest.mark.parametrize(
+    ("fields", "good", "bad"),
+    [
+        ({}, ["a"], ["c", "", '["a"]', ["a"]]),
+        ({"free": True}, ["a", "in words"], ["", "  "]),
+        ({"kind": "pairing", "options": []}, ["ABCD-1234"], [" "]),
+        ({"multiple": True}, [["a"], ["a", "b"], '["b"]'], ["a", [], ["c"], [""], '{"a": 1}', "[1]"]),
+        ({"multiple": True, "free": True}, [["a", "in words"], ["in words"]], ["in words", [], ["a", " "]]),
+    ],
+    ids=["one of them", "words", "code", "several", "several and words"],
+)
+async def test_an_answer_must_be_one_that_was_asked_for(daemon, client, fields, good, bad):
+    """Options, a list of them or words, each only where the prompt takes it; a list reaches the daemon as JSON."""
+    await settled(daemon, msgspec.structs.replace(QUESTION, **fields))
+    for answer in bad:
+        response = await client.post("/api/prompts/q", json={"answer": answer})
+        assert response.status_code == 400 and response.json()["error"], answer
+    for answer in good:
+        answering = asyncio.create_task(client.post("/api/prompts/q", json={"answer": answer}))
+        taken = await daemon.expect(AnswerPrompt)
+        given = msgspec.json.decode(taken.answer) if fields.get("multiple") else taken.answer
+        assert given == (msgspec.json.decode(answer) if answer == '["b"]' else answer)
+        daemon.send(Accepted(ref=taken.ref))
+        assert (await answering).status_code == 200
+    assert not daemon.has(AnswerPrompt)
+
+
+async def test_the_whole_text_of_a_prompt_is_handed_out(daemon, client, tmp_path):
+    """With the token only, as a text to save; gone with its file."""
+    text = tmp_path / "whole.txt"
+    text.write_text("all of the plan\n<script>")
+    await settled(daemon, msgspec.structs.replace(QUESTION, kind="plan", file=str(text)))
+    (listed,) = (await client.get("/api/prompts")).json()["prompts"]
+    assert listed["file"] == "/api/prompts/q/file"
+    handed = await client.get(listed["file"])
+    assert handed.text == "all of the plan\n<script>"
+    assert handed.headers["content-type"] == "text/plain; charset=utf-8"
+    assert handed.headers["content-disposition"] == 'attachment; filename="plan-q.txt"'
+    assert (await client.get(listed["file"], headers={"Authorization": "Bearer no"})).status_code == 401
+    text.unlink()
+    assert (await client.get(listed["file"])).status_code == 404
+    await settled(daemon, QUESTION)
+    assert (await client.get("/api/prompts/q/file")).status_code == 404
+    assert (await client.get("/api/prompts/unknown/file")).status_code == 404
+
+
+async def test_a_notice_is_streamed_to_who_is_there_and_not_kept(daemon, client):
+    """It reaches open pages of its chat; whoever comes later is not told."""
+    notice = ("notice", {"text": "Claude is busy.", "reply_to": "w1"})
+    async with client.stream("GET", "/api/events") as stream:
+        events = events_of(stream)
+        daemon.send(Presence(listening=True, text=""))
+        assert (await anext(events))[0] == "presence"
+        daemon.send(Notice(chat="web:other", text="not here"))
+        await settled(daemon, Notice(chat="web:main", text="Claude is busy.", reply_to="w1"))
+        assert await anext(events) == notice
+    async with client.stream("GET", "/api/events") as stream:
+        events = events_of(stream)
+        assert (await anext(events))[0] == "presence"
+        await settled(daemon, Prompt(id="p", chat="web:main", kind="plan", title="", body="", options=[], state="open"))
+        assert (await anext(events))[0] == "prompt"
 
 
 # -- edits and reactions

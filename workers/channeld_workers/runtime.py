@@ -41,6 +41,7 @@ from channeld.ipc.messages import (
     HistoryItem,
     Inbound,
     Message,
+    Notice,
     Offer,
     Presence,
     Prompt,
@@ -122,6 +123,9 @@ class Platform(Protocol):
 
     def prompt(self, prompt: Prompt) -> None:
         """Hear of a prompt that is open or settled now (only with ``capabilities.prompts``)."""
+
+    def notice(self, notice: Notice) -> None:
+        """Show channeld's own words in a chat (only with ``capabilities.notices``)."""
 
     async def stop(self) -> None:
         """Stop receiving and close connections; also called after a start that was cut short or failed."""
@@ -282,6 +286,8 @@ class Runtime:
                 self._tell(self._platform.typing, message)
             case Prompt():
                 self._tell(self._platform.prompt, message)
+            case Notice():
+                self._tell(self._platform.notice, message)
             case Welcome():
                 if not self._welcome.done():
                     self._welcome.set_result(message)

@@ -64,6 +64,7 @@ class Api:
             Route("/api/files/{message_id}/{index:int}", self.file),
             Route("/api/prompts", self.prompts),
             Route("/api/prompts/{prompt_id}", self.answer_prompt, methods=["POST"]),
+            Route("/api/prompts/{prompt_id}/file", self.prompt_file),
             Route("/api/events", self.events),
         ]
         handlers = {HTTPException: _http_error, Exception: _crash}
@@ -206,16 +207,14 @@ class Api:
 
     async def answer_prompt(self, request: Request) -> Response:
         """Answer a prompt; 200 once the answer counts."""
-        text = await body.read_text(request, "answer")
+        text = await body.read_answer(request)
         prompt = self._prompts.find(request.path_params["prompt_id"])
         if prompt is None:
             raise HTTPException(404, "There is no such prompt.")
         if prompt.state != "open":
             return error(Refusal(409, "That was settled already.", "Nothing has to be done."))
-        if prompt.kind == "permission" and text not in prompt.options:
-            raise HTTPException(400, f"The answer must be one of: {', '.join(prompt.options)}.")
-        if not text.strip():
-            raise HTTPException(400, "The answer is empty.")
+        if (problem := self._prompts.check(prompt, text)) is not None:
+            raise HTTPException(400, problem)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 verdict = await self._runtime.answer(prompt.id, text, ids.OWNER, OWNER_NAME)
@@ -224,6 +223,19 @@ class Api:
         if isinstance(verdict, Accepted):
             return answer({})
         return error(Refusal(503 if verdict.retry else 409, verdict.text))
+
+    async def prompt_file(self, request: Request) -> Response:
+        """Hand out the whole text of a prompt whose card shows only a part of it."""
+        prompt = self._prompts.find(request.path_params["prompt_id"])
+        if prompt is None or prompt.file is None or not await asyncio.to_thread(files.is_there, prompt.file):
+            raise HTTPException(404, "There is no such text: it is in the card, or was settled and removed.")
+        return FileResponse(
+            prompt.file,
+            headers={"Content-Security-Policy": files.FILE_POLICY},
+            media_type="text/plain; charset=utf-8",
+            filename=files.safe_name(f"{prompt.kind}-{prompt.id}.txt"),
+            content_disposition_type="attachment",
+        )
 
     async def events(self, request: Request) -> Response:
         """Stream what happens, from now on."""

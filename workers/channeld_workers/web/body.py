@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from unicodedata import category
 
 import msgspec
@@ -68,15 +68,32 @@ async def read_text(request: Request, name: str) -> str:
     Raises:
         HTTPException: 400 or 413 with a sentence.
     """
+    text = await _read_one(request, name, dict[str, str])
+    assert isinstance(text, str)
+    return text
+
+
+async def read_answer(request: Request) -> str:
+    """Return the answer to a prompt: ``{"answer": "…"}``, or a list of texts as its JSON.
+
+    Raises:
+        HTTPException: 400 or 413 with a sentence.
+    """
+    given = await _read_one(request, "answer", dict[str, str | list[str]])
+    return given if isinstance(given, str) else msgspec.json.encode(given).decode()
+
+
+async def _read_one(request: Request, name: str, kind: Any) -> str | list[str]:
+    """Return the one value of a JSON body, of no more characters than a message has."""
     _check_length(request, MAX_JSON_BYTES, _too_long())
     request = Request(request.scope, _bounded(request.receive, MAX_JSON_BYTES, _too_long()))
     try:
-        given = msgspec.json.decode(await request.body(), type=dict[str, str])
+        given: dict[str, str | list[str]] = msgspec.json.decode(await request.body(), type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         given = {}
     if set(given) != {name}:
         raise HTTPException(400, f'The body must be JSON like {{"{name}": "…"}}.')
-    if len(given[name]) > MAX_TEXT:
+    if len("".join(given[name])) > MAX_TEXT:
         raise _too_long()
     return given[name]
 

@@ -35,6 +35,10 @@ class Hub:
         """Tell everybody of a prompt; whoever comes later asks which are open."""
         self._publish(_event("prompt", data))
 
+    def notice(self, data: dict[str, Any]) -> None:
+        """Tell everybody who is there something that is not kept."""
+        self._publish(_event("notice", data))
+
     def message(self, data: dict[str, Any]) -> None:
         """Tell everybody of a message that is new or has changed."""
         self._publish(_event("message", data))

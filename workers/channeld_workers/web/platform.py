@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 
-from channeld.ipc.messages import Capabilities, Failed, HistoryItem, Presence, Prompt, Send, Sent, Typing
+from channeld.ipc.messages import Capabilities, Failed, HistoryItem, Notice, Presence, Prompt, Send, Sent, Typing
 from channeld_workers.runtime import BadCredentials, BadSettings, Outcome, Runtime
 from channeld_workers.web import ids, render
 from channeld_workers.web.api import Api
@@ -43,6 +43,7 @@ class WebPlatform:
         receipts=True,
         presence=True,
         prompts=True,
+        notices=True,
     )
 
     def __init__(self) -> None:
@@ -114,6 +115,11 @@ class WebPlatform:
         """Show what Claude Code asks, or that it is settled."""
         self._prompts.put(prompt)
         self._hub.prompt(render.prompt(prompt))
+
+    def notice(self, notice: Notice) -> None:
+        """Show a line of channeld's own to whoever looks at this chat now."""
+        if notice.chat == self._chat:
+            self._hub.notice(render.notice(notice))
 
     async def stop(self) -> None:
         """Finish the requests in hand and close."""

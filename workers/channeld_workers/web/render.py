@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from channeld.core.text import unmasked
-from channeld.ipc.messages import HistoryItem, Presence, Prompt
+from channeld.ipc.messages import HistoryItem, Notice, Presence, Prompt
 from channeld_workers.web.ids import OWNER
 from channeld_workers.web.markdown import to_html
 
@@ -48,10 +48,21 @@ def presence(news: Presence) -> dict[str, Any]:
     return {"listening": news.listening, "text": news.text}
 
 
+def notice(item: Notice) -> dict[str, Any]:
+    """Return the data of a ``notice`` event."""
+    return {"text": unmasked(item.text), "reply_to": item.reply_to}
+
+
+def takes_words(item: Prompt) -> bool:
+    """Tell whether a prompt may be answered in words of one's own."""
+    return item.free or item.kind == "pairing"  # where a code is typed
+
+
 def prompt(item: Prompt) -> dict[str, Any]:
     """Return a prompt for ``GET /api/prompts`` and the ``prompt`` events."""
     return {
         "id": item.id, "kind": item.kind, "title": unmasked(item.title), "body": unmasked(item.body),
-        "options": item.options,
+        "options": item.options, "multiple": item.multiple, "free": takes_words(item),
+        "file": None if item.file is None else f"/api/prompts/{quote(item.id, safe='')}/file",
         "state": item.state, "answer": item.answer,
     }  # fmt: skip

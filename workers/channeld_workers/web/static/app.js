@@ -5,6 +5,7 @@ import { showLink, showPresence } from "/banner.js";
 import { edit, reply, takeBack, takeUpDraft } from "/composer.js";
 import { $, complain, copyButton } from "/dom.js";
 import { openMenu, react } from "/menu.js";
+import { showNotice } from "/notice.js";
 import { restore, settle, work } from "/outbox.js";
 import { refetchPrompts, showPrompt } from "/prompts.js";
 import { shareEvents } from "/tabs.js";
@@ -64,6 +65,7 @@ const events = {
   presence: showPresence,
   typing({ working }) { $("working").hidden = !working; },
   prompt: showPrompt,
+  notice: showNotice,
 };
 
 if (takeToken()) {

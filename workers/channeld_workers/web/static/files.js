@@ -20,6 +20,11 @@ export function drawFile(file) {
   return card;
 }
 
+/** Return a button that saves a file, called as given. */
+export function saveButton(file, label) {
+  return button("file", () => save(file), icon("file"), label);
+}
+
 function load(file) {
   if (!loaded.has(file.url)) {
     const url = call(file.url).then((response) => response.blob()).then((blob) => URL.createObjectURL(blob));

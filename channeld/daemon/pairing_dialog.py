@@ -1,0 +1,189 @@
+"""Asks the operator about strangers: with a form in Claude Code's terminal, and in the approvers' private chats."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from channeld.core import pairing
+from channeld.core.access import Role
+from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
+from channeld.core.pairing import PairingRequest
+from channeld.core.prompts import PromptState, StoredPrompt, Who
+from channeld.core.text import clean_name
+from channeld.daemon.access import Access
+from channeld.daemon.prompts import Prompts
+from channeld.daemon.session import Session
+
+log = structlog.get_logger()
+KIND: Final = "pairing"
+DENY: Final = "Deny"
+ROLE: Final = Role.CHATTER
+"""Whom a dialog lists may write; more is given by hand."""
+MOST_TRIES: Final = 3
+_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "string", "title": "Code", "description": "as the bot has sent it to their chat",
+                 "maxLength": 40},
+    },
+    "required": ["code"],
+}  # fmt: skip
+
+
+class PairingDialog:
+    """One form at a time, on the session that chats go to, and never over a permission dialog, which it would hide."""
+
+    def __init__(
+        self, access: Access, prompts: Prompts, *, target: Callable[[], Session | None], in_terminal: bool
+    ) -> None:
+        """Wire it.
+
+        Args:
+            access: who asks, and the list.
+            prompts: where approvers are asked.
+            target: returns the session that chats go to.
+            in_terminal: show the form.
+        """
+        self._access, self._prompts, self._target, self._in_terminal = access, prompts, target, in_terminal
+        self._requests: list[PairingRequest] = []
+        self._tries: dict[str, int] = {}  # by request
+        self._left: set[str] = set()  # requests whose form was declined, or took three wrong codes
+        self._form: asyncio.Task[None] | None = None
+        self._on: Session | None = None
+        self._shown = ""  # id of the request that the form is about
+        prompts.on(KIND, self._answered)
+        prompts.changed = self.look
+        access.on_request(self._news)
+
+    async def start(self) -> None:
+        """Take up what was asked before."""
+        await self._refresh()
+
+    def stop(self) -> None:
+        """Take the form back."""
+        if self._form is not None:
+            self._form.cancel()
+
+    async def session_attached(self, session: Session) -> None:
+        """Withdraw the form that an earlier daemon left in a session's terminal, and look again."""
+        for prompt in self._prompts.open_ones(kind=KIND):
+            form = prompt.content.data.get("form")
+            if form and form["instance"] == session.instance and session is not self._on:
+                session.withdraw_form(form["id"])
+        self.look()
+
+    def look(self) -> None:
+        """Show the form or take it back, as things stand now."""
+        if self._form is None:
+            request = next((each for each in self._requests if each.id not in self._left), None)
+            session = self._target()
+            if self._in_terminal and request is not None and session is not None and self._may_show(session):
+                self._on = session
+                self._form = asyncio.create_task(self._show(session, request))
+                self._form.add_done_callback(self._form_gone)
+        elif self._on is None or self._on.is_closed or not self._may_show(self._on):
+            self._form.cancel()
+
+    # -- who asks
+
+    def _news(self) -> None:
+        self._prompts.spawn(self._refresh())
+
+    async def _refresh(self) -> None:
+        self._requests = await self._access.requests()
+        ids = {request.id for request in self._requests}
+        self._left &= ids
+        self._tries = {request_id: tries for request_id, tries in self._tries.items() if request_id in ids}
+        for prompt in self._prompts.open_ones(kind=KIND):
+            if prompt.content.data["request"] not in ids:
+                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "Settled at the terminal")
+        for request in self._requests:
+            await self._prompts.open(
+                KIND, f"{pairing.who_asks(request)} asks to write to Claude", pairing.prompt_text(ROLE), [DENY],
+                key=f"{KIND}:{request.id}", free=True,
+                ttl_s=max(1.0, request.asked_at + pairing.VALID_S - time.time()),
+                data={"request": request.id, "worker": request.worker},
+            )  # fmt: skip
+        if self._form is not None and self._shown not in ids:
+            self._form.cancel()
+        self.look()
+
+    # -- in the terminal
+
+    def _may_show(self, session: Session) -> bool:
+        return session.has_forms and not self._prompts.open_ones(kind="permission", instance=session.instance)
+
+    async def _show(self, session: Session, request: PairingRequest) -> None:
+        self._shown = request.id
+        wrong = ""
+        while True:
+            form_id = f"channeld-form-{secrets.token_hex(4)}"
+            await self._note_form(session, request, form_id)
+            fields = await session.show_form(pairing.dialog_text(request, ROLE, wrong), _SCHEMA, form_id)
+            if session.is_closed:
+                return  # nobody has answered: it is shown again when a session is there
+            if fields is None:
+                self._left.add(request.id)
+                return
+            try:
+                await self._try(request, str(fields.get("code", "")), by=f"the form in {session.name}")
+                return
+            except StoreUnavailable as trouble:
+                wrong = f"{trouble} {trouble.hint}"
+            except ChanneldError as error:
+                if request.id in self._left:
+                    return
+                wrong = f"{error} {error.hint}"
+
+    async def _note_form(self, session: Session, request: PairingRequest, form_id: str) -> None:
+        """Write down which form is shown: a later daemon has to withdraw it."""
+        for prompt in self._prompts.open_ones(kind=KIND):
+            if prompt.content.data["request"] == request.id:
+                await self._prompts.note(prompt.id, {"form": {"instance": session.instance, "id": form_id}})
+
+    def _form_gone(self, task: asyncio.Task[None]) -> None:
+        self._form = self._on = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("pairing_form_failed", exc_info=error)
+        else:
+            asyncio.get_running_loop().call_soon(self.look)
+
+    # -- the code
+
+    async def _try(self, request: PairingRequest, code: str, by: str) -> None:
+        """List the one who asks, if this is his code.
+
+        Raises:
+            Refused: it is not; after three of them the form is not shown again, and chats are not asked.
+            StoreUnavailable: nothing was changed.
+        """
+        try:
+            await self._access.approve(code, request.worker, role=ROLE, by=by, only=request.id)
+        except Refused:
+            tries = self._tries[request.id] = self._tries.get(request.id, 0) + 1
+            if tries >= MOST_TRIES:
+                self._left.add(request.id)
+                log.warning("pairing_given_up", request=request.id)
+            raise
+
+    async def _answered(self, prompt: StoredPrompt, answer: str, who: Who) -> str:
+        request = next((each for each in self._requests if each.id == prompt.content.data["request"]), None)
+        by = f"{clean_name(who.name, 60)} ({who.worker or 'terminal'})"
+        if request is None:
+            raise Refused("Nobody asks any more: it was settled, or an hour has passed.", code="settled")
+        if answer == DENY:
+            await self._access.deny(request.id, by)
+            return f"Denied – {who.name}"
+        if self._tries.get(request.id, 0) >= MOST_TRIES:
+            raise Refused(
+                "Three wrong codes were typed: this is not asked here any more.",
+                hint="Use `channeld pair approve CODE` at the terminal.",
+            )
+        await self._try(request, answer, by)
+        return f"May write to Claude – {who.name}"

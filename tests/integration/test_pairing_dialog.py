@@ -1,0 +1,159 @@
+"""A stranger writes; the operator is asked in the terminal and in the approver's chat, and types the code."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from channeld.ipc import messages as m
+from tests.doubles.daemon import Daemon
+from tests.doubles.hooked import Hooked
+from tests.doubles.stores import SENDER
+from tests.doubles.worker_end import CAPABILITIES
+
+ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
+FORM = "elicitation/create"
+WITHDRAWN = "notifications/cancelled"
+
+
+@pytest.fixture
+async def worker(daemon, pager):
+    """A worker that shows prompts, in whose chat an approver has written."""
+    life = await pager.life()
+    await life.begin(ASKING)
+    await life.accepted("1", text="hello")
+    return life
+
+
+@pytest.fixture
+async def client(daemon, worker):
+    """A session whose person takes his time with forms."""
+    async with daemon.client() as attached:
+        attached.held_methods.add(FORM)
+        yield attached
+
+
+async def code_of(worker, sender_id="66", name="Eve"):
+    """A stranger writes, and is told a code, which is returned."""
+    chat = f"pager:{sender_id}"
+    worker.offer(f"s{sender_id}", chat=chat, sender_id=sender_id, sender=name, text="let me in, code is ABCD")
+    notice = await worker.expect(m.Notice, lambda frame: frame.chat == chat)
+    return notice.text.partition("pairing code is ")[2][:9]
+
+
+def typed(code):
+    """Return the form's answer."""
+    return {"action": "accept", "content": {"code": code}}
+
+
+async def asked(worker, state="open"):
+    """Return the next pairing prompt that the worker is shown."""
+    return await worker.expect(m.Prompt, lambda prompt: (prompt.kind, prompt.state) == ("pairing", state))
+
+
+async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
+    """Platform, id, name and role stand there, the code never; typed, it lets the sender in and tells him."""
+    code = await code_of(worker)
+    form = await client.next_request()
+    message = form["params"]["message"]
+    assert all(word in message for word in ("Eve", "66", "pager", "chatter"))
+    assert code not in str(form["params"]) and code.replace("-", "") not in str(form["params"])
+    prompt = await asked(worker)
+    assert prompt.chat == "pager:a" and "Eve" in prompt.title and code not in prompt.title + prompt.body
+    await client.respond(form, typed(code.lower()))
+    assert "on the list now" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
+    assert (await asked(worker, "elsewhere")).id == prompt.id
+    await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
+    assert [(await client.next_event())["content"] for _ in range(2)] == ["hello", "now I may"]
+
+
+async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
+    """Each is told; after the third nothing is shown, and a right code in a chat is not taken either."""
+    code = await code_of(worker)
+    for n in range(3):
+        form = await client.next_request()
+        assert ("No open request has this code" in form["params"]["message"]) is (n > 0)
+        await client.respond(form, typed("AAAA-AAAA"))
+    prompt = await asked(worker)
+    worker.send(m.AnswerPrompt(ref=80, id=prompt.id, answer=code, sender_id=SENDER, sender="Ann"))
+    assert "Three wrong codes" in (await worker.expect(m.Refused, lambda frame: frame.ref == 80)).text
+    assert client._asked.empty()
+
+
+async def test_an_approver_types_the_code_in_his_chat(worker, client):
+    """The form in the terminal is withdrawn by that; strangers cannot answer about themselves."""
+    code = await code_of(worker)
+    form = await client.next_request()
+    prompt = await asked(worker)
+    worker.send(m.AnswerPrompt(ref=81, id=prompt.id, answer=code, sender_id="66", sender="Eve"))
+    assert (await worker.expect(m.Refused, lambda frame: frame.ref == 81)).code == "not_allowed"
+    worker.send(m.AnswerPrompt(ref=82, id=prompt.id, answer=code, sender_id=SENDER, sender="Ann"))
+    await worker.expect(m.Accepted, lambda frame: frame.ref == 82)
+    assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
+    assert "Ann" in (await asked(worker, "answered")).answer
+
+
+async def test_one_code_lets_in_only_the_one_who_was_named(worker, client):
+    """The code of another who asks is wrong in this form."""
+    await code_of(worker)
+    form = await client.next_request()
+    other = await code_of(worker, "77", "Mallory")
+    await client.respond(form, typed(other))
+    again = await client.next_request()
+    assert "Eve" in again["params"]["message"] and "No open request has this code" in again["params"]["message"]
+
+
+async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client):
+    """One at a time; a declined one stays open for the command line, a denied sender is never asked about again."""
+    await code_of(worker)
+    await code_of(worker, "77", "Mallory")
+    form = await client.next_request()
+    assert "Eve" in form["params"]["message"] and client._asked.empty()
+    await client.respond(form, {"action": "decline"})
+    form = await client.next_request()
+    assert "Mallory" in form["params"]["message"]
+    prompts = [await asked(worker), await asked(worker)]
+    mallory = next(prompt for prompt in prompts if "Mallory" in prompt.title)
+    worker.send(m.AnswerPrompt(ref=83, id=mallory.id, answer="Deny", sender_id=SENDER, sender="Ann"))
+    await worker.expect(m.Accepted, lambda frame: frame.ref == 83)
+    assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
+    assert client._asked.empty()
+
+
+async def test_it_makes_room_for_a_permission_prompt(worker, client):
+    """The form would hide the dialog: it is withdrawn, and shown again when that is settled."""
+    await code_of(worker)
+    form = await client.next_request()
+    params = {"request_id": "abcde", "tool_name": "Bash", "description": "", "input_preview": '{ "command": "ls" }'}
+    await client.notify("notifications/claude/channel/permission_request", params)
+    assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
+    prompt = await worker.expect(m.Prompt, lambda prompt: prompt.kind == "permission")
+    assert client._asked.empty()
+    worker.send(m.AnswerPrompt(ref=84, id=prompt.id, answer="Deny", sender_id=SENDER, sender="Ann"))
+    again = await client.next_request()
+    assert again["id"] != form["id"] and "Eve" in again["params"]["message"]
+
+
+async def test_a_form_that_a_killed_daemon_left_is_withdrawn(daemon, worker, client, pager):
+    """The next daemon closes it and shows its own."""
+    await code_of(worker)
+    form = await client.next_request()
+    await daemon.restart_after_kill()
+    await (await pager.life()).begin(ASKING)
+    assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
+    again = await client.next_request()
+    assert again["id"] != form["id"]
+
+
+async def test_it_can_be_turned_off(pager):
+    """No form in the terminal; the approver's chat is asked all the same."""
+    async with Daemon(pager.config + "[permissions]\npairing_dialog = false\n") as daemon:
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        await worker.accepted("1", text="hello")
+        async with daemon.client() as client:
+            client.held_methods.add(FORM)
+            await code_of(worker)
+            assert "Eve" in (await asked(worker)).title
+            await Hooked(client).take()
+            assert client._asked.empty()
