@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 HELP: Final = """\
-Usage: channeld mcp [--name NAME] [--listening auto|yes|no] [--no-start]
+Usage: channeld mcp [--name NAME] [--listening auto|yes|no] [--plugin]
+                    [--no-start]
 
 The MCP server that Claude Code spawns: connects this session to the daemon,
 and starts the daemon if it is not running.
@@ -35,6 +36,8 @@ Options:
   --name NAME                 Name of the session [default: the folder's name]
   --listening auto|yes|no     Whether channel events reach Claude; auto reads
                               the flags of the claude process above [auto]
+  --plugin                    The Claude Code plugin started it: its channel
+                              has another name in those flags
   --no-start                  Wait for a daemon, never start one
   -h, --help                  Show this message and exit.
 
@@ -44,7 +47,7 @@ then:
   claude --dangerously-load-development-channels server:channeld
 """
 
-_SWITCHES: Final = {"-h": "help", "--help": "help", "--no-start": "no-start"}
+_SWITCHES: Final = {"-h": "help", "--help": "help", "--no-start": "no-start", "--plugin": "plugin"}
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
@@ -278,7 +281,7 @@ class UsageError(Exception):
 
 
 def parse_options(argv: Sequence[str]) -> dict[str, str]:
-    """Return the options ``name``, ``listening`` and, if given, ``no-start`` and ``help``.
+    """Return the options ``name``, ``listening`` and, if given, ``plugin``, ``no-start`` and ``help``.
 
     Raises:
         UsageError: an option is unknown, lacks its value or has a wrong one.
@@ -333,7 +336,9 @@ def main(argv: Sequence[str]) -> int:
         )
 
     bridge = shim_bridge.Bridge(
-        shim_host.describe_session(options["name"], options["listening"], project, channeld.__version__),
+        shim_host.describe_session(
+            options["name"], options["listening"], project, channeld.__version__, plugin="plugin" in options
+        ),
         started,
         lambda: shim_host.load_handshake(places.cache),
         call_deadline_s=float(environ.get("CHANNELD_TEST_CALL_DEADLINE_S", shim_bridge.CALL_DEADLINE_S)),

@@ -44,7 +44,7 @@ class Places:
 # -- the session
 
 
-def describe_session(name: str, listening: str, project: str, version: str) -> dict[str, Any]:
+def describe_session(name: str, listening: str, project: str, version: str, *, plugin: bool) -> dict[str, Any]:
     """Return what the daemon is told about this session on every connection.
 
     Args:
@@ -52,6 +52,7 @@ def describe_session(name: str, listening: str, project: str, version: str) -> d
         listening: ``auto``, ``yes`` or ``no``.
         project: folder in which the session runs, empty where it is gone.
         version: of channeld.
+        plugin: Claude Code's plugin started this process.
     """
     claude, readable = find_claude()
     try:
@@ -69,6 +70,7 @@ def describe_session(name: str, listening: str, project: str, version: str) -> d
         "project": _clean(project),
         "name": _clean(name or os.path.basename(project) or "session"),
         "listening": listening,
+        "plugin": plugin,
     }
 
 

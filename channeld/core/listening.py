@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 
 SERVER_NAME: Final = "channeld"
 _FLAGS: Final = ("--channels", "--dangerously-load-development-channels")
-ATTACH: Final = "claude --dangerously-load-development-channels server:channeld"
-"""What starts a session that listens."""
+ATTACH: Final = "claude --dangerously-load-development-channels plugin:channeld@channeld"
+"""What starts a session that listens, with the plugin."""
+ATTACH_SERVER: Final = "claude --dangerously-load-development-channels server:channeld"
+"""The same where a project's ``.mcp.json`` names the server."""
 
 
 class Listening(StrEnum):
@@ -74,24 +76,22 @@ def opted_in(argv: Sequence[str]) -> list[str]:
     return channels
 
 
-def names_us(channel: str) -> bool:
-    """Tell whether ``server:NAME`` or ``plugin:NAME@MARKETPLACE`` is this channel."""
-    kind, _, rest = channel.partition(":")
-    return (kind == "server" and rest == SERVER_NAME) or (kind == "plugin" and rest.partition("@")[0] == SERVER_NAME)
+def names_us(channel: str, *, plugin: bool = False) -> bool:
+    """Tell whether a channel is ours: ``plugin:NAME@MARKETPLACE`` is the plugin's, ``server:NAME`` a server's alone."""
+    kind, _, name = channel.partition(":")
+    if plugin:
+        return kind == "plugin" and name.partition("@")[0] == SERVER_NAME
+    return kind == "server" and name == SERVER_NAME
 
 
-def as_plugin(argv: Sequence[str]) -> bool:
-    """Tell whether a claude command line takes this channel in as a plugin, which brings its hooks along."""
-    return any(channel.startswith("plugin:") and names_us(channel) for channel in opted_in(argv))
-
-
-def judge(told: str, claude_argv: Sequence[str] | None, *, readable: bool = True) -> Verdict:
+def judge(told: str, claude_argv: Sequence[str] | None, *, readable: bool = True, plugin: bool = False) -> Verdict:
     """Decide whether a session listens.
 
     Args:
         told: what ``--listening`` said: ``auto``, ``yes`` or ``no``.
         claude_argv: command line of the nearest claude process above the shim; None where there is none.
         readable: the processes above could be read at all.
+        plugin: Claude Code's plugin started the shim, so the channel goes by the plugin's name.
     """
     if told == "yes":
         return Verdict(Listening.YES)
@@ -109,13 +109,15 @@ def judge(told: str, claude_argv: Sequence[str] | None, *, readable: bool = True
             "no Claude Code process stands above it: another MCP client can use the tools but gets no events",
             "If this client takes channel events, attach it with: channeld mcp --listening yes",
         )
+    attach = ATTACH if plugin else ATTACH_SERVER
     channels = opted_in(claude_argv)
-    if any(names_us(channel) for channel in channels):
+    if any(names_us(channel, plugin=plugin) for channel in channels):
         return Verdict(Listening.YES)
     if channels:
+        wanted = attach.rpartition(" ")[2]
         return Verdict(
             Listening.NO,
-            f"Claude Code was started with channels, but not with channeld ({', '.join(channels)[:120]})",
-            f"Restart it with: {ATTACH}",
+            f"Claude Code was started with channels, but not with {wanted} ({', '.join(channels)[:120]})",
+            f"Restart it with: {attach}",
         )
-    return Verdict(Listening.NO, "Claude Code was started without the channel flag", f"Restart it with: {ATTACH}")
+    return Verdict(Listening.NO, "Claude Code was started without the channel flag", f"Restart it with: {attach}")

@@ -45,7 +45,7 @@ def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> 
     return Report(
         "no_session",
         "No Claude Code session is attached.",
-        f"In a project with channeld in its .mcp.json: `{ATTACH}`",
+        f"Start one with channeld's plugin: `{ATTACH}`",
         since,
         SESSIONS,
     )

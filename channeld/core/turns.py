@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
+from channeld.core.access import Role
 from channeld.core.model import StoredEvent
 
 SILENCE_S: Final = 600.0
@@ -123,6 +124,17 @@ class Turns:
     def is_free(self) -> bool:
         """Whether an event that is pushed now would begin a turn."""
         return self.turn is None and not self._awaited and self.deaf_since is None
+
+    @property
+    def only_chat(self) -> str | None:
+        """The one chat whose messages may be read in the turn that runs: that of whoever has asked.
+
+        None: any. An approver in private may ask for all of them, and so may who sits at the terminal.
+        """
+        origin = self.turn.origin if self.turn is not None else None
+        if origin is None or (origin.role == Role.APPROVER and not origin.group):
+            return None
+        return origin.chat
 
     # -- events
 

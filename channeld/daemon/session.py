@@ -34,7 +34,7 @@ from channeld.core.activity import BUSY_AFTER_S, Activity, Work
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
 from channeld.core.event import present, unpresentable
-from channeld.core.listening import DEAF, Listening, Verdict, as_plugin, judge
+from channeld.core.listening import DEAF, Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.permission import REQUEST_ID, Request
 from channeld.core.routing import Candidate
@@ -269,8 +269,8 @@ class Session:
         # The kernel's word on the peer would be a proxy's where one stands in between.
         self._pid = hello.pid if start_time(hello.pid) == hello.pid_start else 0
         argv = hello.claude.argv if hello.claude else None
-        self._verdict = judge(hello.listening, argv, readable=hello.readable)
-        self.turns = Turns(expected=argv is not None and as_plugin(argv))
+        self._verdict = judge(hello.listening, argv, readable=hello.readable, plugin=hello.plugin)
+        self.turns = Turns(expected=hello.plugin)
         if hello.dropped_reports:
             log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
         self._start(self._serve())

@@ -157,6 +157,17 @@ class Toolbox:
 
     # -- reading
 
+    async def _check_reading(self, session: Session, chat: str) -> None:
+        """Refuse what others wrote: whoever has asked must not read other chats through Claude."""
+        only = session.turns.only_chat
+        if only is not None and chat != only:
+            raise Refused(
+                f"This turn came from {only}, and only that chat can be read in it.",
+                hint=f"Use chat_id {only}, or let the owner ask for the other one.",
+            )
+        if not await self._router.may_use(session, chat):
+            raise Refused(f"The chat {chat} is not routed to this session.", hint="Use the chat_id of a tag.")
+
     async def _download(self, session: Session, wanted: DownloadAttachment) -> ToolResult:
         await self._check_reach(session, "download_attachment", wanted.chat_id)
         event = await self._mailbox.find(wanted.chat_id, wanted.message_id)
@@ -172,15 +183,16 @@ class Toolbox:
 
     async def _fetch(self, session: Session, wanted: FetchMessages) -> ToolResult:
         worker_of(wanted.chat_id)
-        if not await self._router.may_use(session, wanted.chat_id):
-            raise Refused(f"The chat {wanted.chat_id} is not routed to this session.", hint="Use the chat_id of a tag.")
+        await self._check_reading(session, wanted.chat_id)
         items = (await self._timeline.history(wanted.chat_id, limit=wanted.limit))[0]
         return ToolResult(_listed(list(map(_line, items)), newest_last=True) or "There are no messages in this chat.")
 
     async def _search(self, session: Session, wanted: SearchMessages) -> ToolResult:
-        if wanted.chat_id is not None and not await self._router.may_use(session, wanted.chat_id):
-            raise Refused(f"The chat {wanted.chat_id} is not routed to this session.", hint="Use the chat_id of a tag.")
-        items = await self._timeline.search(wanted.query, wanted.chat_id, wanted.limit)
+        if wanted.chat_id is not None:
+            await self._check_reading(session, wanted.chat_id)
+        # Only there, and not sifted afterwards: else others' messages would take the places of those that may be shown.
+        chat = wanted.chat_id or session.turns.only_chat
+        items = await self._timeline.search(wanted.query, chat, wanted.limit)
         allowed = {chat: await self._router.may_use(session, chat) for chat in {item.chat for item in items}}
         lines = [f"{item.chat} {_line(item)}" for item in items if allowed[item.chat]]
         return ToolResult(_listed(lines, newest_last=False) or "Nothing was found.")

@@ -29,6 +29,7 @@ class SessionHello(msgspec.Struct, kw_only=True):
     name: str
     project: str = ""
     listening: str = "auto"  # auto | yes | no
+    plugin: bool = False  # Claude Code's plugin started it
     claude: ClaudeProcess | None = None
     readable: bool = True  # the processes above could be read
     written: list[str] = []  # the last delivery ids that were taken over for Claude

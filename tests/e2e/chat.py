@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Locator, Page, async_playwright, expect
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # As root there is no sandbox to be had; the rest keeps the browser from calling home.
@@ -65,6 +65,23 @@ class Chat:
         """Wait until the tick of a message says that Claude has answered."""
         tick = self._messages("in", text).get_by_role("button", name=ANSWERED)
         await expect(tick).to_be_visible(timeout=LIMIT_MS)
+
+    def card(self, title: str) -> Locator:
+        """Return the open card whose title holds this."""
+        return self.page.locator("#prompts > li").filter(has=self.page.get_by_role("heading", name=title))
+
+    async def answer(self, title: str, option: str) -> None:
+        """Wait for a card, and press one of its buttons."""
+        await self.card(title).get_by_role("button", name=option, exact=True).click(timeout=LIMIT_MS)
+
+    async def sees_ended(self, how: str) -> None:
+        """Wait until no card is open, and the last that closed says how."""
+        await expect(self.page.locator("#prompts > li")).to_have_count(0, timeout=LIMIT_MS)
+        await expect(self.page.locator("#messages > li.prompt .outcome").last).to_contain_text(how, timeout=LIMIT_MS)
+
+    async def sees_notice(self, text: str) -> None:
+        """Wait until channeld itself has said something in the chat."""
+        await expect(self.page.locator("#messages > li.notice", has_text=text)).to_have_count(1, timeout=LIMIT_MS)
 
     async def sees_banner(self, text: str) -> None:
         """Wait until the banner says something."""

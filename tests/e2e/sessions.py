@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.doubles.daemon import Daemon
-from tests.e2e.lab import ROOT
+from tests.e2e.lab import ROOT, ClaudeLab
 
 LIMIT_S = 30.0
 LOOK_EVERY_S = 0.1
@@ -32,7 +32,8 @@ def shim_of(daemon: Daemon, *arguments: str) -> dict[str, Any]:
 def plugin_of(home: Path) -> dict[str, Any]:
     """Return what ``ClaudeLab.start`` needs to attach a session to the daemon of a home with the repository's plugin.
 
-    The plugin starts ``channeld mcp``, which is looked for in PATH. The session asks before it runs anything.
+    The plugin starts ``channeld mcp``, which is looked for in PATH. No permission rule lets anything
+    through: the session asks before it runs a command.
     """
     scripts = str(Path(sys.executable).parent)
     environment = {
@@ -40,7 +41,14 @@ def plugin_of(home: Path) -> dict[str, Any]:
         "CHANNELD_HOME": str(home),
         "CHANNELD_NO_START": "1",
     }
-    return {"marketplace": ROOT, "environment": environment, "arguments": ("--permission-mode", "default")}
+    asking = {"settings": {"permissions": {}}, "arguments": ("--permission-mode", "default")}
+    return {"marketplace": ROOT, "environment": environment, **asking}
+
+
+async def attach(lab: ClaudeLab, daemon: Daemon, **more: Any) -> None:
+    """Attach a session with the plugin to a daemon, and wait until messages reach it."""
+    await lab.start(**{**plugin_of(daemon.home), **more})
+    await session_where(daemon, lambda session: session["listening"] == "yes" and session["state"] == "attached")
 
 
 async def session_where(daemon: Daemon, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

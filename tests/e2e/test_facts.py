@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.channel import Channel
-from tests.e2e.lab import ClaudeLab
+from tests.e2e.lab import FLAG, PLUGIN, SERVER, ClaudeLab
 from tests.e2e.terminal import LOOK_EVERY_S
 
 ASKED = "Do you want to proceed?"
@@ -268,3 +268,18 @@ async def test_escape_at_a_dialog_fires_no_hook(session: ClaudeLab, channel: Cha
     channel.push("say on we go")
     await channel.report("Stop")
     assert events(channel) == [*before, "UserPromptSubmit", "Stop"]
+
+
+@pytest.mark.parametrize("by_plugin", [True, False], ids=["plugin", "server"])
+async def test_the_flag_of_one_channel_does_not_let_the_other_in(
+    lab: ClaudeLab, channel: Channel, tmp_path: Path, by_plugin: bool
+):
+    """A plugin's server is no channel under ``server:NAME``, and the other way round."""
+    market, entry = (channel.marketplace(tmp_path / "market"), None) if by_plugin else (None, channel.entry)
+    await lab.start(entry, marketplace=market, opt_in=False, arguments=(FLAG, SERVER if by_plugin else PLUGIN))
+    await channel.is_up()
+    channel.push("nobody hears this")
+    await channel.ping()
+    await lab.terminal.type("typed by hand")
+    await lab.model.wait_request(lambda request: "typed by hand" in json.dumps(request["messages"]))
+    assert lab.model.events() == []

@@ -68,13 +68,15 @@ async def test_a_stranger_is_told_a_code_and_let_in_with_it(daemon, worker):
     assert code not in json.dumps(request)
     assert await daemon.states() == []
     assert "8  Bob" not in await ran(daemon, "access")
-    out = await ran(daemon, "pair", "approve", code.lower())
-    assert out.startswith("Bob (8 on pager) may chat with Claude now.\n")
+    out = await ran(daemon, "pair", "approve", code.lower(), "--approver")
+    assert out == "Bob (8 on pager) may chat with Claude now, and answer what it asks for permission.\n"
     assert (await told(worker)).text.startswith("You are on the list")
     async with daemon.client() as client:
         await worker.accepted("2", **STRANGER)
         event = await client.next_event()
         assert (event["content"], event["meta"]["user_id"], event["meta"]["message_id"]) == ("hi", "8", "2")
+    assert "8 Bob: approver" in await ran(daemon, "access")
+    await ran(daemon, "access", "approver", "pager", "8", "--off")
     assert "8 Bob: may chat" in await ran(daemon, "access")
     assert "let me in" not in daemon.log()
     assert b"let me in" not in daemon.paths.database.read_bytes()

@@ -170,7 +170,7 @@ def started_at(pid: int) -> int:
 
 async def test_the_first_line_describes_the_session(place: Place, daemon: SessionEnd) -> None:
     """Who it is, where it runs and what it was told, the same instance on every connection."""
-    async with place.spawn("--name", "api", "--listening=yes") as client:
+    async with place.spawn("--name", "api", "--listening=yes", "--plugin") as client:
         first = (await daemon.accept()).hello
         daemon.die()
         daemon.listen()
@@ -189,6 +189,7 @@ async def test_the_first_line_describes_the_session(place: Place, daemon: Sessio
         "project": str(place.project),
         "name": "api",
         "listening": "yes",
+        "plugin": True,
         "written": [],
         "dropped_reports": 0,
         "answered_reports": [],

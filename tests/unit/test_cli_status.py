@@ -109,4 +109,4 @@ def test_sessions_say_why_one_hears_nothing_even_if_status_said_it_already():
 
 def test_no_session_at_all_comes_with_the_command_that_attaches_one():
     """A newcomer's first look at the sessions ends in something to type."""
-    assert "  claude --dangerously-load-development-channels server:channeld" in session_lines([], NOW, WIDTH)
+    assert "  claude --dangerously-load-development-channels plugin:channeld@channeld" in session_lines([], NOW, WIDTH)

@@ -8,21 +8,22 @@ LOCAL = ["/usr/bin/claude", "--dangerously-load-development-channels", "server:c
 
 
 @pytest.mark.parametrize(
-    "argv",
+    ("plugin", "argv"),
     [
-        LOCAL,
-        ["claude", "--channels", "plugin:channeld@channeld"],
-        ["claude", "--channels=plugin:channeld@market"],
-        ["claude", "--channels", "plugin:telegram@official", "plugin:channeld@channeld", "--model", "x"],
-        ["claude", "--resume", "--dangerously-load-development-channels", "server:other", "server:channeld"],
-        ["claude", "--dangerously-load-development-channels", "plugin:channeld@channeld", "do something"],
+        (False, LOCAL),
+        (False, ["claude", "--resume", "--dangerously-load-development-channels", "server:other", "server:channeld"]),
+        (True, ["claude", "--channels", "plugin:channeld@channeld"]),
+        (True, ["claude", "--channels=plugin:channeld@market"]),
+        (True, ["claude", "--channels", "plugin:telegram@official", "plugin:channeld@channeld", "--model", "x"]),
+        (True, ["claude", "--dangerously-load-development-channels", "plugin:channeld@channeld", "do something"]),
     ],
 )
-def test_a_session_that_opted_channeld_in_listens(argv):
+def test_a_session_that_opted_channeld_in_listens(plugin, argv):
     """Every spelling of the two flags that names this channel counts."""
-    assert judge("auto", argv).listening is Listening.YES
+    assert judge("auto", argv, plugin=plugin).listening is Listening.YES
 
 
+@pytest.mark.parametrize("plugin", [False, True], ids=["by itself", "plugin"])
 @pytest.mark.parametrize(
     "argv",
     [
@@ -35,12 +36,20 @@ def test_a_session_that_opted_channeld_in_listens(argv):
         ["claude", "--channels", "plugin:other@channeld"],
     ],
 )
-def test_a_session_that_did_not_opt_in_is_told_how(argv):
+def test_a_session_that_did_not_opt_in_is_told_how(plugin, argv):
     """Without the opt-in a session gets nothing, with the reason and the mend."""
-    verdict = judge("auto", argv)
+    verdict = judge("auto", argv, plugin=plugin)
     assert verdict.listening is Listening.NO
     assert verdict.reason
-    assert "server:channeld" in verdict.mend
+    assert verdict.mend.endswith("plugin:channeld@channeld" if plugin else "server:channeld")
+
+
+def test_the_plugin_and_a_server_by_itself_are_two_channels():
+    """The flag of one does not let the other in, and what is told names the right one."""
+    by_plugin = ["claude", "--channels", "plugin:channeld@channeld"]
+    assert judge("auto", LOCAL, plugin=True).mend.endswith("plugin:channeld@channeld")
+    assert judge("auto", LOCAL, plugin=True).listening is judge("auto", by_plugin).listening is Listening.NO
+    assert "but not with server:channeld (plugin:channeld@channeld)" in judge("auto", by_plugin).reason
 
 
 def test_another_client_does_not_listen_unless_told_so():

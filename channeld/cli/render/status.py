@@ -165,7 +165,7 @@ def _session_section(sessions: list[dict[str, Any]], told: str, now: float, widt
         return lines
     if ATTACH in told:
         return [*lines, "  none attached, see above"]
-    return [*lines, *wrap("none attached. In a project with channeld in its .mcp.json:", width, "  "), f"  {ATTACH}"]
+    return [*lines, *wrap("none attached. Start one with channeld's plugin:", width, "  "), f"  {ATTACH}"]
 
 
 def _activity(session: dict[str, Any], now: float) -> tuple[str, str]:
