@@ -1,0 +1,102 @@
+"""Turns of the real Claude Code: one message starts one, the next waits, and what a turn leaves undone is mended."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.async_api import expect
+
+from tests.doubles.daemon import Daemon
+from tests.e2e.chat import LIMIT_MS, Chat
+from tests.e2e.lab import ClaudeLab
+from tests.e2e.sessions import attach
+
+ASKED = "Do you want to proceed?"
+WHILE_WORKING = "while you were working"  # how Claude Code hands over what comes within a turn
+
+
+@pytest.fixture
+async def session(lab: ClaudeLab, daemon: Daemon) -> ClaudeLab:
+    """A session with the plugin, which asks before it runs a command."""
+    await attach(lab, daemon)
+    return lab
+
+
+def said(session: ClaudeLab) -> str:
+    """Return everything that the model was told so far."""
+    return json.dumps([request["messages"] for request in session.model.requests])
+
+
+async def test_a_message_sent_while_claude_works_is_a_turn_of_its_own(session: ClaudeLab, chat: Chat):
+    """It waits for the end of the turn, reaches Claude as a request of the user's role, and is acted on."""
+    session.model.hold()
+    await chat.say("say the first")
+    await session.model.wait_event("say the first")
+    await chat.say("the second")
+    session.model.release()
+    await chat.hears("the first")
+    await chat.hears("echo: the second")
+    assert WHILE_WORKING not in said(session)
+
+
+async def test_a_turn_without_a_reply_is_answered_all_the_same(session: ClaudeLab, chat: Chat):
+    """What Claude wrote into the terminal is sent to the chat that the turn came from."""
+    await chat.say("say only in the terminal")
+    await chat.hears("only in the terminal")
+    await chat.sees_answered("say only in the terminal")
+
+
+async def test_what_the_terminal_asked_for_stays_there(session: ClaudeLab, chat: Chat):
+    """A turn that was typed is nobody's in a chat."""
+    await session.terminal.type("say to the terminal alone")
+    await session.terminal.wait_for("● to the terminal alone")
+    await chat.say("and here")
+    await chat.hears("echo: and here")
+    assert await chat.answers() == ["echo: and here"]
+
+
+async def test_a_message_during_a_dialog_waits_and_is_not_lost(session: ClaudeLab, chat: Chat):
+    """It is not pushed into the turn that waits; when that has ended, it is acted on."""
+    await chat.say("run touch made")
+    await session.terminal.wait_for(ASKED)
+    await chat.say("the second")
+    await session.terminal.press("Enter")
+    await chat.hears("echo: the second")
+    assert WHILE_WORKING not in said(session)
+
+
+async def test_the_model_sees_nothing_of_the_hooks(session: ClaudeLab, chat: Chat):
+    """Neither a report nor an answer to one is in any request, and nothing of it in the terminal."""
+    await chat.say("run true")
+    await chat.hears("done")
+    await chat.say("good morning")
+    await chat.hears("echo: good morning")
+    told = said(session)
+    for trace in ("session_event", "UserPromptSubmit", "hook success", "hook additional context"):
+        assert trace not in told
+    screen = await session.terminal.wait_gone("esc to interrupt")
+    assert "hook" not in screen.replace(str(session.project), "").lower()
+
+
+async def test_hooks_that_are_disabled(lab: ClaudeLab, daemon: Daemon, chat: Chat):
+    """With ``disableAllHooks`` it is as without the plugin: messages arrive, and answers need a rule."""
+    rules = {"allow": ["mcp__plugin_channeld_channeld__reply"]}
+    await attach(lab, daemon, settings={"disableAllHooks": True, "permissions": rules})
+    for text in ("first", "second"):
+        await chat.say(text)
+        await chat.hears(f"echo: {text}")
+
+
+async def test_two_chats_never_share_a_turn(session: ClaudeLab, chat: Chat, daemon: Daemon):
+    """Three messages at once are three turns, each with one event in it."""
+    session.model.hold()
+    for text in ("one", "two", "three"):
+        await chat.say(text)
+    await session.model.wait_event("one")
+    session.model.release()
+    for text in ("one", "two", "three"):
+        await chat.hears(f"echo: {text}")
+    await expect(chat.page.locator("#messages li.out")).to_have_count(3, timeout=LIMIT_MS)
+    assert await chat.answers() == ["echo: one", "echo: two", "echo: three"]
+    assert WHILE_WORKING not in said(session)
