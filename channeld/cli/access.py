@@ -72,7 +72,7 @@ def approve(code: str, approver: bool) -> None:
 @pair.command()
 @click.argument("request_id", metavar="ID")
 def deny(request_id: str) -> None:
-    """Deny a request, by its id. Whoever asked is not answered any more.
+    """Deny a request, by its id or its code. Whoever asked is not answered any more.
 
     Example: channeld pair deny 3fa81c
     """

@@ -104,13 +104,8 @@ class Access:
             Refused: no open request has the code, or too many wrong ones were tried. A wrong code and one that has
                 expired are told in the same words.
         """
+        self._check_tries()
         now = time.time()
-        if (wait_s := self._wrong.wait_s(now)) > 0:
-            raise Refused(
-                f"Too many wrong codes were tried: for {wait_s / 60:.0f} min none is looked at.",
-                hint="Wait, then type it once more. `channeld pair` shows who asks.",
-                code="too_many_tries",
-            )
         spelled = pairing.read(code)
         found = await self._list.approve(spelled, worker, role, by, now, only) if spelled is not None else None
         if found is None:
@@ -126,16 +121,21 @@ class Access:
         self._notices.say(paired.chat, pairing.paired_text(role))
         return paired
 
-    async def deny(self, request_id: str, by: str) -> PairingRequest:
-        """Deny a request: the sender is not answered any more, until he is listed or removed by hand.
+    async def deny(self, request: str, by: str) -> PairingRequest:
+        """Deny a request, by its id or its code: the sender is not answered any more, until that is taken back by hand.
 
         Raises:
-            Refused: no open request has this id.
+            Refused: no open request has this id or code, or too many wrong codes were tried.
         """
-        found = next((each for each in await self.requests() if each.id == request_id.strip().lower()), None)
+        wanted: str | None = request.strip().lower()
+        if (code := pairing.read(request)) is not None:
+            self._check_tries()
+            if (wanted := await self._list.id_of_code(code, time.time())) is None:
+                self._wrong.count(time.time())
+        found = next((each for each in await self.requests() if each.id == wanted), None)
         if found is None:
             raise Refused(
-                f"There is no open request {request_id[:40]!r}.", hint="`channeld pair` shows them with their ids."
+                f"There is no open request {request[:40]!r}.", hint="`channeld pair` shows them with their ids."
             )
         await self._list.put_person(
             found.worker, found.sender_id, DENIED, by, time.time(), name=found.sender, chat=found.chat
@@ -314,6 +314,14 @@ class Access:
     def _tell_listeners(self) -> None:
         for listener in self._listeners:
             listener()
+
+    def _check_tries(self) -> None:
+        if (wait_s := self._wrong.wait_s(time.time())) > 0:
+            raise Refused(
+                f"Too many wrong codes were tried: for {wait_s / 60:.0f} min none is looked at.",
+                hint="Wait, then type it once more. `channeld pair` shows who asks.",
+                code="too_many_tries",
+            )
 
     def _check_worker(self, worker: str) -> None:
         if worker not in self.platforms:

@@ -204,6 +204,12 @@ class AccessList:
 
         return await self._submit(work, durable=True)
 
+    async def id_of_code(self, code: str, now: float) -> str | None:
+        """Return the id of the open request with this code."""
+        rows = await self._rows("open_pairings", now=now)
+        place = pairing.find(code, (row["code"] for row in rows))
+        return None if place is None else str(rows[place]["id"])
+
     async def put_person(
         self, worker: str, sender_id: str, role: str, by: str, now: float, *, name: str = "", chat: str | None = None
     ) -> Change:

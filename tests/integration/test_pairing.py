@@ -129,7 +129,9 @@ async def test_whoever_was_denied_is_not_answered_any_more(daemon, worker):
     assert (await daemon.ask("requests"))["requests"] == []
     await ran(daemon, "access", "remove", "pager", "8")
     await refused(worker, "3")
-    await told(worker)
+    code = CODE.findall((await told(worker)).text)[0]
+    assert "is denied" in await ran(daemon, "pair", "deny", code)
+    assert "no open request" in await ran(daemon, "pair", "deny", code, exit_status=1)
 
 
 async def test_the_operator_lets_himself_in_with_a_code_of_his_own(daemon, worker):
