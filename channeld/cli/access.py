@@ -57,6 +57,17 @@ def list_requests(as_json: bool) -> None:
 
 
 @pair.command()
+def dialog() -> None:
+    """Open the form for the code in the session's terminal again, where it was closed.
+
+    Example: channeld pair dialog
+    """
+    from channeld.cli.render.access import dialog_text  # noqa: PLC0415
+
+    click.echo(dialog_text(ask_or_fail(find_paths(), "dialog")))
+
+
+@pair.command()
 @click.argument("code")
 @click.option("--approver", is_flag=True, help="Also to answer what Claude asks for permission, and to let others in.")
 def approve(code: str, approver: bool) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-_READING: Final = {"access": {"", "show"}, "pair": {"", "list"}, "prompts": {"", "list"}}
+_READING: Final = {"access": {"", "show"}, "pair": {"", "list", "dialog"}, "prompts": {"", "list"}}
 """Subcommands that only read, by command; whatever else it has changes who may do what."""
 _CHANGES: Final = "changes who may write to this session or answer its prompts"
 _REASONS: Final = {

@@ -134,8 +134,8 @@ def dialog_text(request: PairingRequest, role: Role, wrong: str = "") -> str:
     """
     again = f"{wrong}\n\n" if wrong else ""
     return (
-        f"{again}{who_asks(request)} asks to write to Claude here. As {role}, what they write reaches Claude; they may "
-        "not give permissions.\n"
+        f"{again}{who_asks(request)} asks to write to Claude here. As a {role}, what they write reaches Claude, and "
+        "they may not give permissions.\n"
         "If you know who that is, type the code that the bot has sent them. Declining leaves it open; "
         f"`channeld pair deny {request.id}` refuses it for good."
     )
@@ -144,7 +144,7 @@ def dialog_text(request: PairingRequest, role: Role, wrong: str = "") -> str:
 def prompt_text(role: Role) -> str:
     """Return what an approver is told in a chat."""
     return (
-        f"As {role}, what they write reaches Claude; they may not give permissions. "
+        f"As a {role}, what they write reaches Claude, and they may not give permissions. "
         "If you know who that is, ask them for the code that the bot has sent them, and write it here."
     )
 

@@ -11,6 +11,7 @@ from channeld.core.access import Policy, Role
 from channeld.core.errors import Refused
 from channeld.daemon.access import Access
 from channeld.daemon.control import Command, checked
+from channeld.daemon.pairing_dialog import PairingDialog
 
 _BY: Final = "terminal"
 
@@ -82,8 +83,8 @@ class ChatArguments(msgspec.Struct, forbid_unknown_fields=True):
 class AccessCommands:
     """Carries them out. Who may call which is decided before: see ``channeld.ipc.control.GUARDED``."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access, dialog: PairingDialog) -> None:
+        self._access, self._dialog = access, dialog
 
     def table(self) -> dict[str, Command]:
         """Return the commands by name."""
@@ -91,11 +92,16 @@ class AccessCommands:
             "requests": self.requests, "approve": self.approve, "deny": self.deny, "setup": self.setup,
             "access": self.access, "allow": self.allow, "remove": self.remove, "approver": self.approver,
             "policy": self.policy, "open_group": self.open_group, "close_group": self.close_group,
+            "dialog": self.dialog,
         }  # fmt: skip
 
     async def requests(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return who asks to be listed."""
         return {"requests": [request._asdict() for request in await self._access.requests()]}
+
+    async def dialog(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Show the pairing form again; safe for anybody to ask for, because it takes the code that only people know."""
+        return {"session": self._dialog.reopen(), "requests": len(await self._access.requests())}
 
     async def approve(self, args: dict[str, Any]) -> dict[str, Any]:
         """List whoever was told a code."""

@@ -147,7 +147,7 @@ class App:
             stop=self._stop_soon,
         )  # fmt: skip
         self._control = ControlServer(
-            {**commands.table(), **AccessCommands(access).table(), **PromptCommands(prompts).table()},
+            {**commands.table(), **AccessCommands(access, pairing).table(), **PromptCommands(prompts).table()},
             Guard(self._sessions.processes),
         )
 

@@ -90,6 +90,16 @@ class PairingDialog:
         elif self._on is None or self._on.is_closed or not self._may_show(self._on):
             self._form.cancel()
 
+    def reopen(self) -> str | None:
+        """Show the form of the oldest request again, though it was declined; not where three wrong codes were typed.
+
+        Returns:
+            The name of the session in whose terminal it is shown; None: nobody asks, or none can show it.
+        """
+        self._left = {request_id for request_id in self._left if self._tries.get(request_id, 0) >= MOST_TRIES}
+        self.look()
+        return self._on.name if self._form is not None and self._on is not None else None
+
     # -- who asks
 
     def _news(self) -> None:

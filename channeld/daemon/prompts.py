@@ -112,7 +112,7 @@ class Prompts:
             title: one line that says what is asked.
             body: the rest.
             options: the answers to choose from.
-            audience: ``APPROVERS``, in their private chats, or a chat.
+            audience: ``APPROVERS``, in their private chats, or a chat; empty: the command line alone shows it.
             only: who may answer: ``APPROVERS`` or the id of a sender of that chat.
             instance: the session process that waits for the answer; empty: none.
             session: its name, for people.
@@ -262,10 +262,12 @@ class Prompts:
         try:
             outcome = await kind.handler(prompt, answer, who)
         except ChanneldError:
-            await self._store.reopen(prompt_id)
-            self._open[prompt_id] = prompt
-            self._watch_expiry()
+            await self._reopen(prompt)
             raise
+        except Exception:
+            log.exception("prompt_answer_failed", prompt=prompt_id, kind=prompt.kind)
+            await self._reopen(prompt)
+            raise Refused("channeld failed inside, and nothing was done.", hint="See `channeld logs`.") from None
         prompt.state, prompt.answer, prompt.outcome, prompt.by = PromptState.ANSWERED, answer, outcome, who
         log.info(
             "prompt_answered", prompt=prompt_id, kind=prompt.kind, session=prompt.content.session,
@@ -353,7 +355,7 @@ class Prompts:
                 await self._give_up(prompt)
             elif prompt.state == PromptState.OPEN:
                 self._open[prompt.id] = prompt
-            elif not (kind := self._kinds[prompt.kind]).confirms and prompt.by is not None:
+            elif (kind := self._kinds.get(prompt.kind)) is not None and not kind.confirms and prompt.by is not None:
                 try:
                     outcome = await kind.handler(prompt, prompt.answer, prompt.by)
                 except ChanneldError as error:
@@ -409,9 +411,20 @@ class Prompts:
         else:
             await self.confirm(prompt.id, f"{prompt.outcome} The session ended before that arrived.".strip())
 
+    async def _reopen(self, prompt: StoredPrompt) -> None:
+        """Take an answer back with which nothing was done."""
+        while True:
+            try:
+                await self._store.reopen(prompt.id)
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(_STORE_RETRY_S)
+        self._open[prompt.id] = prompt
+        self._watch_expiry()
+
     async def _chats_for(self, content: Content) -> list[str]:
         if content.audience != APPROVERS:
-            return [content.audience]
+            return [content.audience] if content.audience else []
         chats = [chat for _, _, chat in await self._access.approver_chats()]
         return [chat for chat in dict.fromkeys(chats) if self._screens.can_ask(worker_of(chat))]
 

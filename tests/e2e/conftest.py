@@ -62,12 +62,18 @@ async def points() -> AsyncIterator[FaultPoints]:
 
 
 @pytest.fixture
-async def daemon(points: FaultPoints) -> AsyncIterator[Daemon]:
+def config() -> str:
+    """More of the daemon's configuration; a test says otherwise by a parameter of this name."""
+    return ""
+
+
+@pytest.fixture
+async def daemon(points: FaultPoints, config: str) -> AsyncIterator[Daemon]:
     """A running daemon with the web chat, on a port that stays the same when it is restarted."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    async with Daemon(f"[workers.web]\nport = {port}\n", points=points) as running:
+    async with Daemon(f"[workers.web]\nport = {port}\n\n{config}", points=points) as running:
         yield running
 
 

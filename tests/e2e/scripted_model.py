@@ -29,6 +29,7 @@ import socket
 import struct
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -148,7 +149,9 @@ def stream_of(model: str, blocks: list[Block]) -> Iterator[dict[str, Any]]:
     """Yield the server-sent events that carry an answer."""
     called = any(block["type"] == "tool_use" for block in blocks)
     usage = {"input_tokens": 1, "output_tokens": 1}
-    message: Block = {"id": "msg_scripted", "type": "message", "role": "assistant", "model": model, "content": [],
+    # Claude Code takes messages of one id for one message.
+    identity = {"id": f"msg_{uuid.uuid4().hex}", "type": "message", "role": "assistant", "model": model}
+    message: Block = {**identity, "content": [],
                "stop_reason": None, "stop_sequence": None, "usage": usage}  # fmt: skip
     yield {"type": "message_start", "message": message}
     for index, block in enumerate(blocks):

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+_SHOWN = 30  # characters of what is typed that stand on one line of any window
 LOOK_EVERY_S = 0.1  # a screen raises no event: looking again, up to a deadline, is the only way to wait for it
 COLUMNS, ROWS = 160, 50
 END_LIMIT_S = 20.0
@@ -39,8 +40,9 @@ class Terminal:
         return await self._tmux("capture-pane", "-p", *(["-e"] if colours else []), "-t", "lab")
 
     async def type(self, text: str) -> None:
-        """Type text and press Enter."""
+        """Type text, and press Enter once it is there: what comes in one piece with it is taken for a paste."""
         await self._tmux("send-keys", "-t", "lab", "-l", text)
+        await self.wait_for(text[:_SHOWN])
         await self.press("Enter")
 
     async def press(self, *keys: str) -> None:

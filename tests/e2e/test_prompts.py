@@ -36,7 +36,7 @@ class Phone:
     @contextlib.asynccontextmanager
     async def of(cls, daemon: Daemon) -> AsyncIterator[Self]:
         """Open the web chat of a daemon."""
-        printed = await asyncio.to_thread(daemon.cli, "url", "web")
+        printed = await asyncio.to_thread(daemon.terminal, "url", "web")
         assert printed.returncode == 0, printed.stderr
         address = urlsplit(printed.stdout.strip())
         headers = {"Authorization": f"Bearer {address.query.partition('=')[2]}"}
@@ -189,10 +189,8 @@ async def test_a_question_that_nobody_answers_appears_in_the_terminal(daemon: Da
 async def test_a_plan_is_approved_from_the_chat(daemon: Daemon, phone: Phone, lab: ClaudeLab):
     """Sent back first with a wish, which reaches the model; then approved, and plan mode is left."""
     await started(lab, daemon, "--permission-mode", "plan")
-    await phone.say("tool ExitPlanMode {}")  # without a plan there is nothing to ask in the chat
-    await lab.terminal.wait_for("Exit plan mode?")
-    await lab.terminal.press("Escape")
-    await phone.say("mute next")
+    await phone.say("mute one")
+    await phone.say("mute two")  # Claude Code tells the model where plans go when it is called again
     request = await lab.model.wait_request(lambda request: "create your plan at" in json.dumps(request["messages"]))
     path = json.dumps(request["messages"]).partition("create your plan at ")[2].partition(" ")[0]
     await phone.say(f"tool Write {json.dumps({'file_path': path, 'content': 'step one, then step two'})}")
@@ -219,10 +217,12 @@ async def test_a_stranger_is_paired_in_the_terminal(lab: ClaudeLab):
         await lab.terminal.wait_for("Eve")
         assert code not in await lab.terminal.screen()
         await lab.terminal.press("Enter")  # nothing is approved by that
-        await lab.terminal.wait_for("not set", "This field is required")
+        await lab.terminal.wait_for("not set")
         await lab.terminal.press("Up")
-        await lab.terminal.type(code.lower())
+        await lab.terminal.wait_for("Type something")
+        await lab.terminal.type(code.lower())  # and Enter, which leads to the button
+        await lab.terminal.wait_for("❯ Accept")
         await lab.terminal.press("Enter")
-        assert "on the list now" in (await worker.expect(m.Notice)).text
+        assert "You are on the list" in (await worker.expect(m.Notice)).text
         await worker.accepted("2", chat="pager:66", sender_id="66", text="mute thanks")
         await lab.model.wait_event("mute thanks")

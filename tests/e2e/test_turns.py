@@ -1,93 +1,125 @@
-"""One event a turn, with the real client and the plugin's hooks."""
+"""Turns of the real Claude Code: one message starts one, the next waits, and what a turn leaves undone is mended."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
-from pathlib import Path
-from typing import Any
 
+import pytest
+
+from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
+from tests.doubles.worker_end import Pager
 from tests.e2e.chat import Chat
 from tests.e2e.lab import ClaudeLab
-from tests.e2e.sessions import plugin_of, session_where
+from tests.e2e.scripted_model import new_events
+from tests.e2e.sessions import attach, session_where
 
-ASKS = "Do you want to proceed?"
-
-
-async def attach(daemon: Daemon, lab: ClaudeLab, **more: Any) -> None:
-    """Start a session with the plugin and wait until events reach it."""
-    await lab.start(**plugin_of(daemon.home), **more)
-    await session_where(daemon, lambda session: session["listening"] == "yes" and session["state"] == "attached")
+ASKED = "Do you want to proceed?"
+WHILE_WORKING = "while you were working"  # how Claude Code hands over what comes within a turn
 
 
-def holds(text: str, request: dict[str, Any]) -> bool:
-    """Tell whether the model was sent a text."""
-    return text in json.dumps(request["messages"])
+@pytest.fixture
+async def session(lab: ClaudeLab, daemon: Daemon) -> ClaudeLab:
+    """A session with the plugin, which asks before it runs a command."""
+    await attach(lab, daemon)
+    return lab
 
 
-def role_of(request: dict[str, Any], text: str) -> str:
-    """Return whose words the model takes a text for: the user's, or the system's."""
-    return next(str(m["role"]) for m in reversed(request["messages"]) if text in json.dumps(m["content"]))
+def said(session: ClaudeLab) -> str:
+    """Return everything that the model was told so far."""
+    return json.dumps([request["messages"] for request in session.model.requests])
 
 
-async def test_a_message_sent_while_claude_works_gets_a_turn_of_its_own(daemon: Daemon, chat: Chat, lab: ClaudeLab):
-    """It waits, comes as the user's words and not as a note, and is carried out; both are seen and answered."""
-    await attach(daemon, lab)
-    lab.model.hold()
-    await chat.say("first")
-    await lab.model.wait_event("first")
-    await chat.say("second")
-    await daemon.status_where(lambda status: status["events"] == {"seen": 1, "queued": 1})
-    lab.model.release()
-    await chat.hears("echo: first")
-    await chat.hears("echo: second")
-    await daemon.events_where(answered=2)
+async def test_a_message_sent_while_claude_works_is_a_turn_of_its_own(session: ClaudeLab, chat: Chat):
+    """It waits for the end of the turn, reaches Claude as a request of the user's role, and is acted on."""
+    session.model.hold()
+    await chat.say("say the first")
+    await session.model.wait_event("say the first")
+    await chat.say("the second")
+    session.model.release()
+    await chat.hears("the first")
+    await chat.hears("echo: the second")
+    assert WHILE_WORKING not in said(session)
+
+
+async def test_a_turn_without_a_reply_is_answered_all_the_same(session: ClaudeLab, chat: Chat):
+    """What Claude wrote into the terminal is sent to the chat that the turn came from."""
+    await chat.say("say only in the terminal")
+    await chat.hears("only in the terminal")
+    await chat.sees_answered("say only in the terminal")
+
+
+async def test_what_the_terminal_asked_for_stays_there(session: ClaudeLab, chat: Chat):
+    """A turn that was typed is nobody's in a chat."""
+    await session.terminal.type("say to the terminal alone")
+    await session.terminal.wait_for("● to the terminal alone")
+    await chat.say("and here")
+    await chat.hears("echo: and here")
+    assert await chat.answers() == ["echo: and here"]
+
+
+async def test_a_message_during_a_dialog_waits_and_is_not_lost(session: ClaudeLab, chat: Chat):
+    """It is not pushed into the turn that waits; when that has ended, it is acted on."""
+    await chat.say("run touch made")
+    await session.terminal.wait_for(ASKED)
+    await chat.say("the second")
+    await session.terminal.press("Enter")
+    await chat.hears("echo: the second")
+    assert WHILE_WORKING not in said(session)
+
+
+async def test_the_model_sees_nothing_of_the_hooks(session: ClaudeLab, chat: Chat):
+    """Neither a report nor an answer to one is in any request, and nothing of it in the terminal."""
+    await chat.say("run true")
+    await chat.hears("done")
+    await chat.say("good morning")
+    await chat.hears("echo: good morning")
+    told = said(session)
+    for trace in ("session_event", "UserPromptSubmit", "hook success", "hook additional context"):
+        assert trace not in told
+    screen = await session.terminal.wait_gone("esc to interrupt")
+    assert "hook" not in screen.replace(str(session.project), "").lower()
+
+
+async def test_hooks_that_are_disabled(lab: ClaudeLab, daemon: Daemon, chat: Chat):
+    """With ``disableAllHooks`` it is as without the plugin: messages arrive, and answers need a rule."""
+    rules = {"allow": ["mcp__plugin_channeld_channeld__reply"]}
+    await attach(lab, daemon, settings={"disableAllHooks": True, "permissions": rules})
     for text in ("first", "second"):
-        request = await lab.model.wait_request(partial(holds, text))
-        assert role_of(request, text) == "user"
-    assert all("session_event" not in json.dumps(request) for request in lab.model.requests)
+        await chat.say(text)
+        await chat.hears(f"echo: {text}")
+    told = await session_where(daemon, lambda session: session["proven"])
+    assert not told["hooks"]
 
 
-async def test_a_turn_without_a_reply_is_answered_with_its_words(daemon: Daemon, chat: Chat, lab: ClaudeLab):
-    """Claude forgot the tool: the sender reads what it wrote."""
-    await attach(daemon, lab)
-    await chat.say("say These words alone")
-    await chat.hears("These words alone")
-    await daemon.events_where(answered=1)
-
-
-async def test_hooks_that_are_turned_off_cost_only_the_receipts(daemon: Daemon, chat: Chat, lab: ClaudeLab):
-    """Messages arrive and are answered; nothing is ever called seen."""
-    await attach(daemon, lab, settings={"disableAllHooks": True})
-    await chat.say("first")
-    await chat.hears("echo: first")
-    await chat.say("second")
-    await chat.hears("echo: second")
-    session = await session_where(daemon, lambda session: session["proven"])
-    assert not session["hooks"]
-
-
-async def test_escape_ends_a_turn_and_the_next_message_goes_out(daemon: Daemon, chat: Chat, lab: ClaudeLab):
+async def test_escape_ends_a_turn_and_the_next_message_goes_out(session: ClaudeLab, chat: Chat):
     """No hook tells of it: the end of the transcript does."""
-    await attach(daemon, lab)
-    await chat.say("run touch /tmp/never-made-by-this-test")
-    await lab.terminal.wait_for(ASKS)
+    await chat.say("run touch never")
+    await session.terminal.wait_for(ASKED)
     await chat.say("are you there")
-    await lab.terminal.press("Escape")
+    await session.terminal.press("Escape")
     await chat.hears("echo: are you there")
 
 
-async def test_an_event_that_comes_during_a_dialog_is_not_lost(
-    daemon: Daemon, chat: Chat, lab: ClaudeLab, tmp_path: Path
-):
-    """The turn of the terminal goes on, and the message has its own behind it."""
-    await attach(daemon, lab)
-    made = tmp_path / "made"
-    await lab.terminal.type(f"run touch {made}")
-    await lab.terminal.wait_for(ASKS)
-    await chat.say("are you there")
-    await daemon.events_where(queued=1)
-    await lab.terminal.press("Enter")
-    await chat.hears("echo: are you there")
-    assert made.exists()
+async def test_two_chats_never_share_a_turn(lab: ClaudeLab):
+    """However much both write while Claude works: one tag a prompt, in fair turns, each answer where it belongs."""
+    async with Pager() as pager, Daemon(pager.config) as daemon:
+        worker = await pager.life()
+        await worker.begin()
+        await attach(lab, daemon)
+        lab.model.hold()
+        for chat in "ab":
+            for n in range(3):
+                await worker.accepted(f"{chat}{n}", chat=f"pager:{chat}", text=f"{chat}{n}")
+        lab.model.release()
+        answers = []
+        for _ in range(6):
+            part = await worker.expect(m.Send)
+            worker.send(m.Sent(ref=part.ref, message_id=f"p{part.ref}"))
+            answers.append((part.chat, part.text))
+        await daemon.events_where(answered=6)
+    assert answers == [(f"pager:{chat}", f"echo: {chat}{n}") for n in range(3) for chat in "ab"]
+    conversation = max((request["messages"] for request in lab.model.requests if request["tools"]), key=len)
+    prompts = [texts for message in conversation if (texts := list(new_events([message])))]
+    assert [text for ((_, text),) in prompts] == [f"{chat}{n}" for n in range(3) for chat in "ab"]
+    assert all(message["role"] == "user" for message in conversation if list(new_events([message])))

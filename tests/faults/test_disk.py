@@ -16,7 +16,10 @@ from tests.doubles.daemon import TIMEOUT_S
 from tests.faults.flow import Scene, scene
 from tests.faults.nursery import Nursery, QuickDaemon
 
-SMALL_DISK = 'mount -t tmpfs -o size=8m,mode=700 tmpfs "$CHANNELD_HOME/state"'
+SMALL_DISK = (
+    'cd "$CHANNELD_HOME"; cp state/channeld.db begin.db; mount -t tmpfs -o size=8m,mode=700 tmpfs state; '
+    "cp begin.db state/channeld.db"
+)
 READ_ONLY_FILE = 'db="$CHANNELD_HOME/state/channeld.db"; mount --bind "$db" "$db"; mount -o remount,bind,ro "$db"'
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 
@@ -28,7 +31,7 @@ class WalledDaemon(QuickDaemon):
 
     async def start(self, *, wait: bool = True) -> None:
         """Start the process; with ``wait`` return when it answers."""
-        self.paths.state.mkdir(mode=0o700, exist_ok=True)
+        await self.list_senders()
         program = [sys.executable, "-P", "-m", "channeld.daemon"]
         argv = [*NAMESPACE, "sh", "-e", "-c", f'{self.script}; exec "$@"', "sh", *program]
         with self.error_log.open("ab") as errors:

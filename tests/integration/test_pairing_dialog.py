@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -61,7 +63,7 @@ async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     prompt = await asked(worker)
     assert prompt.chat == "pager:a" and "Eve" in prompt.title and code not in prompt.title + prompt.body
     await client.respond(form, typed(code.lower()))
-    assert "on the list now" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
+    assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
     assert (await asked(worker, "elsewhere")).id == prompt.id
     await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
     assert [(await client.next_event())["content"] for _ in range(2)] == ["hello", "now I may"]
@@ -157,3 +159,15 @@ async def test_it_can_be_turned_off(pager):
             assert "Eve" in (await asked(worker)).title
             await Hooked(client).take()
             assert client._asked.empty()
+
+
+async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, daemon):
+    """Whoever asks for it may be Claude itself: only the code pairs."""
+    assert daemon.cli("pair", "dialog").stdout == "Nobody asks to be let in.\n"
+    code = await code_of(worker)
+    await client.respond(await client.next_request(), {"action": "decline"})
+    await asked(worker)
+    printed = await asyncio.to_thread(daemon.cli, "pair", "dialog")
+    assert printed.stdout == "The form is open in the terminal of main: type the code there.\n"
+    await client.respond(await client.next_request(), typed(code))
+    assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text

@@ -156,7 +156,8 @@ def test_the_permission_mode_is_kept() -> None:
 def test_the_built_in_handshake_registers_a_channel() -> None:
     """It is what Claude Code needs to see, and its serverInfo is of this version."""
     answers = shim_host.load_handshake("/nonexistent/handshake.json")
-    assert set(answers["initialize"]["capabilities"]["experimental"]) == {"claude/channel"}
+    experimental = answers["initialize"]["capabilities"]["experimental"]
+    assert set(experimental) == {"claude/channel", "claude/channel/permission"}
     assert "tools" in answers["initialize"]["capabilities"]
     assert answers["initialize"]["serverInfo"] == {"name": "channeld", "version": channeld.__version__}
     assert {"reply", "fetch_messages"} <= {tool["name"] for tool in answers["tools_list"]["tools"]}

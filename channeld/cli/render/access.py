@@ -175,3 +175,12 @@ def setup_lines(data: dict[str, Any], width: int) -> list[str]:
             width,
         ),
     ]
+
+
+def dialog_text(data: dict[str, Any]) -> str:
+    """Return what became of asking for the form."""
+    if data["session"] is not None:
+        return f"The form is open in the terminal of {plain(data['session'])}: type the code there."
+    if not data["requests"]:
+        return "Nobody asks to be let in."
+    return "No form can be shown now. In a terminal of your own: channeld pair approve CODE"
