@@ -126,10 +126,8 @@ def _access_lines(workers: list[dict[str, Any]], now: float, width: int) -> list
             notes.append(asking_text(worker["requests"]))
         recent = [each for each in worker["dropped"] if now - each["last_at"] < _LATELY_S]
         if strangers := [each for each in recent if each["code"] in STRANGERS]:
-            last = age(now - max(each["last_at"] for each in strangers))
-            notes.append(
-                f"strangers wrote {sum(each['count'] for each in strangers)} times so far, the last {last} ago"
-            )
+            times, last = sum(each["count"] for each in strangers), max(each["last_at"] for each in strangers)
+            notes.append(f"{count(times, 'message')} of strangers kept out so far, the last {age(now - last)} ago")
         notes += [
             f"kept out: {count(each['count'], 'message')} {DROPPED_WORDS[each['code']]}"
             for each in recent
