@@ -117,6 +117,7 @@ class Session:
         """It has called ``reply``: without hooks the only proof that Claude sees what it is given."""
         self._connection: Connection | None = None
         self._takes_events = False
+        self._begun = asyncio.Event()
         self._early: list[tuple[list[StoredEvent], list[int]]] = []  # what came before the client took events
         self._batches: list[_Batch] = []  # pushed and not confirmed, one a ping
         self._tools_listed = asyncio.Event()
@@ -340,6 +341,7 @@ class Session:
         if self._hello.claude is not None and not self._hello.resumed:
             await self._settle()
         self._takes_events = True
+        self._begun.set()
         early, self._early = self._early, []
         for events, known in early:
             self._write(events, known)
@@ -407,6 +409,7 @@ class Session:
         """
         assert self._connection is not None
         params = {"mode": "form", "message": message, "requestedSchema": schema}
+        await self._begun.wait()  # one that comes while it starts is lost, as events are
         try:
             answer = await self._connection.outbound.send_raw_request(
                 "elicitation/create", params, {"request_id": form_id}

@@ -66,7 +66,6 @@ async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
     assert (await asked(worker, "elsewhere")).id == prompt.id
     await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
-    assert [(await client.next_event())["content"] for _ in range(2)] == ["hello", "now I may"]
 
 
 async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
