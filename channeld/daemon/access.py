@@ -17,6 +17,7 @@ from channeld.core.model import Inbound
 from channeld.core.pairing import Paired, PairingRequest, WrongTries
 from channeld.daemon.gate import WEB_CHAT, WEB_HOLDER, Gate
 from channeld.daemon.notices import Notices
+from channeld.faultpoint import reach
 from channeld.store.access import AccessList, Change
 
 log = structlog.get_logger()
@@ -106,8 +107,10 @@ class Access:
         """
         self._check_tries()
         now = time.time()
+        reach("access.approving")
         spelled = pairing.read(code)
         found = await self._list.approve(spelled, worker, role, by, now, only) if spelled is not None else None
+        reach("access.approved")
         if found is None:
             self._wrong.count(now)
             raise Refused(

@@ -244,8 +244,8 @@ print((reply.get("error") or {}).get("code"))
 """
 ON_PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 OPEN_TO_ALL = {
-    "access", "drop", "message", "messages", "prompts", "requests", "restart", "retry", "search", "send", "sessions",
-    "status", "stop",
+    "access", "dialog", "drop", "message", "messages", "prompts", "requests", "restart", "retry", "search", "send",
+    "sessions", "status", "stop",
 }  # fmt: skip
 
 
