@@ -25,6 +25,7 @@ from channeld.daemon.hooks import Hooks
 from channeld.daemon.housekeeping import keep_small
 from channeld.daemon.interview import Interview
 from channeld.daemon.limits import Limits
+from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.outgoing import Outgoing
 from channeld.daemon.pairing_dialog import PairingDialog
@@ -113,9 +114,12 @@ class App:
             Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
             holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
         )  # fmt: skip
+        lookout = Lookout(
+            notices, self._waiting, config.sessions.default, waits_for_turns=config.delivery.busy == "wait"
+        )
         self._router = Router(
-            self._mailbox, self._outbox, self._timeline, turnbook, self._health, config.sessions.default, notices,
-            access, prompts, self._waiting, config.delivery,
+            self._mailbox, self._outbox, self._timeline, turnbook, self._health, lookout, notices, access, prompts,
+            self._waiting,
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -129,9 +133,7 @@ class App:
             say=notices.say,
         )  # fmt: skip
         interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
-        pairing = PairingDialog(
-            access, prompts, target=self._router.target, in_terminal=config.permissions.pairing_dialog
-        )
+        pairing = PairingDialog(access, prompts, target=lookout.target, in_terminal=config.permissions.pairing_dialog)
         self._asking = Asking(prompts, relay, interview, pairing)
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
@@ -188,7 +190,7 @@ class App:
             for task in essential:
                 task.cancel()
             self._sessions.close()
-            self._router.close()
+            self._router.lookout.close()
             self._asking.close()
             self._control.close()
             await asyncio.sleep(0)  # let what was written leave

@@ -153,11 +153,11 @@ class Commands:
     def _issues(
         self, waiting: list[tuple[str, int, float]], parts: list[OpenParts], now: float
     ) -> list[dict[str, object]]:
-        alone = self._router.nobody_listens()
+        alone = self._router.lookout.nobody_listens()
         reports: list[Report] = [
             *self._health.reports(),
             *([alone] if alone is not None else []),
-            *symptoms.stuck(self._router.seats()),
+            *symptoms.stuck(self._router.lookout.seats()),
             *symptoms.waiting(waiting),
             *symptoms.sending(parts, self._supervisors),
         ]
@@ -168,7 +168,7 @@ class Commands:
         return {"sessions": self._described_sessions()}
 
     def _described_sessions(self) -> list[dict[str, Any]]:
-        target = self._router.target()
+        target = self._router.lookout.target()
         return [
             {**session, "default": target is not None and target.instance == session["instance"]}
             for session in self._sessions.snapshot()

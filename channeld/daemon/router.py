@@ -8,20 +8,18 @@ from collections.abc import Callable
 
 import structlog
 
-from channeld.config import DeliveryTable
-from channeld.core import routing
-from channeld.core.activity import PATIENCE_S, busy_text
+from channeld.core.activity import PATIENCE_S
 from channeld.core.chat_commands import is_command, wants_now
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
-from channeld.core.health import STORE, Report
+from channeld.core.health import STORE
 from channeld.core.ids import is_chat_of
 from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
-from channeld.core.symptoms import Seat, nobody_listens
 from channeld.core.text import clip
 from channeld.daemon.access import Access
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
+from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
 from channeld.daemon.prompts import Prompts
@@ -49,12 +47,11 @@ class Router:
         timeline: Timeline,
         turnbook: Turnbook,
         health: Health,
-        default_session: str | None,
+        lookout: Lookout,
         notices: Notices,
         access: Access,
         prompts: Prompts,
         waiting: Waiting,
-        delivery: DeliveryTable,
     ) -> None:
         """Wire it.
 
@@ -64,25 +61,20 @@ class Router:
             timeline: history.
             turnbook: what hooks said of sessions.
             health: where trouble is reported.
-            default_session: name of the session that chats go to; None: the latest that listens.
+            lookout: knows who listens.
             notices: tells workers.
             access: the gate.
             prompts: what people are asked.
             waiting: what waits for more than a free session.
-            delivery: when an event may be pushed.
         """
         self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
-        self._delivery = delivery
         self._served: dict[str, int] = {}
         """Chats by when they had their last turn, as a number that grows with each."""
-        self._default = default_session
-        self._alone_since: float | None = time.time()
-        """Since when nobody listens; None while somebody does."""
-        self._look_again: asyncio.TimerHandle | None = None
         self.notices, self._access, self._prompts, self._waiting = notices, access, prompts, waiting
         waiting.wake = self.wake
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
-        self.sessions: dict[str, Session] = {}
+        self.lookout = lookout
+        self.sessions = lookout.sessions
         self.capabilities: dict[str, m.Capabilities] = {}
         """What each worker said that it can do when it was last connected."""
         self._wake = asyncio.Event()
@@ -91,14 +83,9 @@ class Router:
 
     # -- sessions
 
-    def target(self) -> Session | None:
-        """Return the session that chats go to now, or None where they wait."""
-        chosen = routing.choose((s.candidate for s in self.sessions.values() if s.is_attached), self._default)
-        return self.sessions[chosen] if chosen is not None else None
-
     async def may_use(self, session: Session, chat: str) -> bool:
         """Tell whether a session may act in a chat: it is routed to it, or it was given a message of it."""
-        if session is self.target() and await self._mailbox.knows_chat(chat):
+        if session is self.lookout.target() and await self._mailbox.knows_chat(chat):
             return True
         return await self._mailbox.knows_chat(chat, session.instance)
 
@@ -115,12 +102,12 @@ class Router:
         session.turns.resume(said, time.time())
         session.lease = attachment.lease
         self.sessions[session.instance] = session
-        session.push(attachment.to_repush, already_read=attachment.to_ping, begins_turn=self.by_turns(session))
+        session.push(attachment.to_repush, already_read=attachment.to_ping, begins_turn=self.lookout.by_turns(session))
         log.info(
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
             to_ping=len(attachment.to_ping), to_repush=[e.delivery_id for e in attachment.to_repush],
         )  # fmt: skip
-        self.look_around()
+        self.lookout.look()
         self.wake()
 
     def session_detached(self, session: Session) -> None:
@@ -128,7 +115,7 @@ class Router:
         if self.sessions.get(session.instance) is session:
             del self.sessions[session.instance]
             log.info("session_detached", session=session.name, instance=session.instance)
-            self.look_around()
+            self.lookout.look()
             self.wake()
 
     async def session_ended(self, instance: str) -> None:
@@ -152,7 +139,7 @@ class Router:
         for event in events:
             if event.state == EventState.DELIVERED:
                 session.activity.began(event.inbound.chat, event.inbound.kind, now)
-        self.look_around()
+        self.lookout.look()
         self.wake()
         await self.notices.events_changed(events)
 
@@ -164,7 +151,7 @@ class Router:
     async def answered_without_reply(self, session: Session, chat: str) -> None:
         """A chat has got its answer."""
         session.activity.answered(chat)
-        self.look_around()
+        self.lookout.look()
         await self.notices.events_changed(await self._mailbox.answer(session.instance, chat, time.time()))
 
     def heard_of(self, session: Session) -> None:
@@ -173,23 +160,19 @@ class Router:
         session.activity.sign(now)
         if session.turns.sign(now):
             self.hears_again(session)
-        self.look_around()
+        self.lookout.look()
 
     def hears_again(self, session: Session) -> None:
         """A session that was taken to be deaf has done something."""
         log.info("session_hears_again", session=session.name)
-        self.look_around()
+        self.lookout.look()
         self.wake()
 
     # -- events
 
-    def by_turns(self, session: Session) -> bool:
-        """Tell whether a session is given one event a turn."""
-        return self._delivery.busy == "wait" and session.turns.known
-
     def _room(self, session: Session) -> int:
         """Return how many events may be pushed to a session now."""
-        if not self.by_turns(session):
+        if not self.lookout.by_turns(session):
             return session.room
         return 1 if session.turns.is_free and not session.reserved and session.room else 0
 
@@ -197,14 +180,9 @@ class Router:
         """Look again for events that can be pushed."""
         self._wake.set()
 
-    def _tell_who_waits(self) -> None:
-        session = self.target()
-        waits = session is not None and self.by_turns(session) and not session.turns.is_free
-        self._waiting.changed(session if waits else None)
-
     async def run(self) -> None:
         """Push what waits whenever something has changed. An essential task: its end is the daemon's."""
-        self.look_around()
+        self.lookout.look()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -215,17 +193,17 @@ class Router:
                 self.wake()
 
     async def _push_what_waits(self) -> None:
-        session = self.target()
+        session = self.lookout.target()
         if session is None or session.lease is None:
             return
         await self._waiting.hold(session)
         now = time.time()
         terms = self._waiting.terms(session, now)
-        if self.by_turns(session) and session.turns.turn is not None:
+        if self.lookout.by_turns(session) and session.turns.turn is not None:
             await self._push(session, await self._mailbox.claim_notes(session.lease, now, terms), begins_turn=False)
         if (room := self._room(session)) == 0:
             return
-        begins_turn = self.by_turns(session)
+        begins_turn = self.lookout.by_turns(session)
         session.reserved += room
         try:
             events = (
@@ -242,7 +220,7 @@ class Router:
             reach("router.claimed")
             self._serve(session, events, begins_turn=begins_turn)
             self.wake()
-            self._tell_who_waits()
+            self.lookout.tell_who_waits()
             await self.notices.events_changed(events)
 
     def _serve(self, session: Session, events: list[StoredEvent], *, begins_turn: bool) -> None:
@@ -267,10 +245,10 @@ class Router:
         fine = [offer for offer in fine if not await self._took_command(link, offer)]
         if not fine:
             return
-        session = self.target()
+        session = self.lookout.target()
         lease = session.lease if session is not None else None
         room = min(self._room(session), len(fine)) if session is not None and lease is not None else 0
-        begins_turn = session is not None and self.by_turns(session)
+        begins_turn = session is not None and self.lookout.by_turns(session)
         if session is not None:
             session.reserved += room
         try:
@@ -301,7 +279,7 @@ class Router:
         fresh = [result.event for result in results if result.event is not None]
         if len(claimed) < max(room, len(fresh)):
             self.wake()  # something waits, or the places that were kept for these are free again
-            self._tell_who_waits()
+            self.lookout.tell_who_waits()
         await self.notices.events_changed(fresh)
 
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:
@@ -369,47 +347,7 @@ class Router:
         """Take the answer to a prompt."""
         await self._prompts.answered(link, answer)
 
-    # -- telling people
-
-    def seats(self) -> list[Seat]:
-        """Return the attached sessions, in the order in which they came."""
-        return [session.seat for session in self.sessions.values()]
-
-    def nobody_listens(self) -> Report | None:
-        """Say why chats have no session to go to; None while they have one."""
-        if self.target() is not None:
-            return None
-        return nobody_listens(self.seats(), self._default, self._alone_since or time.time())
-
-    def look_around(self) -> None:
-        """Tell people who listens and what is worked on, now and when that changes by the passing of time."""
-        if self._look_again is not None:
-            self._look_again.cancel()
-            self._look_again = None
-        now = time.time()
-        work = [each for session in self.sessions.values() for each in session.work(now)]
-        if self.target() is not None:
-            self._alone_since = None
-        elif self._alone_since is None:
-            self._alone_since = now
-        trouble = self.nobody_listens()
-        target = self.target()
-        if target is not None and trouble is None:
-            presence = m.Presence(listening=True, text=busy_text(work, now, waits=self.by_turns(target)))
-        else:
-            assert trouble is not None
-            presence = m.Presence(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
-        self.notices.sessions_changed(presence, frozenset(each.chat for each in work))
-        self._tell_who_waits()
-        moments = [session.changes_at(now) for session in self.sessions.values()]
-        next_at = min((moment for moment in moments if moment is not None), default=None)
-        if next_at is not None:
-            self._look_again = asyncio.get_running_loop().call_later(next_at - now + 0.01, self.look_around)
-
-    def close(self) -> None:
-        """Stop looking around."""
-        if self._look_again is not None:
-            self._look_again.cancel()
+    # -- telling Claude
 
     async def _report_late_failure(self, parts: list[StoredPart]) -> None:
         """Tell Claude of a reply that failed after its tool call had been answered."""

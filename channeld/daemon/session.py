@@ -11,38 +11,27 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 import structlog
 from mcp.server.connection import Connection
-from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
-from mcp.server.lowlevel.server import Server
 from mcp.server.runner import serve_connection
 from mcp.shared.exceptions import MCPError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types import (
     CONNECTION_CLOSED,
-    METHOD_NOT_FOUND,
-    CallToolRequestParams,
-    CallToolResult,
-    ListToolsResult,
-    NotificationParams,
-    PaginatedRequestParams,
-    TextContent,
-    Tool,
 )
-from pydantic import BaseModel
 
-from channeld import __version__
 from channeld.core.activity import BUSY_AFTER_S, Activity, Work
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
 from channeld.core.event import present, unpresentable
 from channeld.core.listening import DEAF, Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
-from channeld.core.permission import REQUEST_ID, Request
+from channeld.core.permission import Request
 from channeld.core.routing import Candidate
 from channeld.core.symptoms import Seat
 from channeld.core.turns import Turns
+from channeld.daemon.mcp_server import INIT_OPTIONS, SERVER
 from channeld.daemon.mcp_stream import McpStream
 from channeld.daemon.procwatch import start_time
-from channeld.daemon.tool_list import EXPERIMENTAL, INSTRUCTIONS, SESSION_EVENT, TOOLS, ToolResult
+from channeld.daemon.tool_list import SESSION_EVENT, ToolResult
 from channeld.faultpoint import reach
 from channeld.ipc.framing import FrameProtocol
 from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, decoder
@@ -456,20 +445,17 @@ class Session:
         if self.lease is not None:
             self._start(self._begin())
 
-    def list_tools(self) -> list[Tool]:
-        """Return the tools, and remember that the client has asked."""
+    def tools_listed(self) -> None:
+        """Hear that the client has asked for the tools."""
         self._tools_listed.set()
-        return [Tool.model_validate(tool) for tool in TOOLS]
 
-    async def call_tool(self, params: CallToolRequestParams, request_id: str | int | None = None) -> ToolResult:
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], tool_use_id: str | None, request_id: str | int | None
+    ) -> ToolResult:
         """Carry out a tool call."""
-        if params.name == SESSION_EVENT and self._hello is not None and request_id in self._hello.answered_reports:
-            params = params.model_copy(update={"arguments": {**(params.arguments or {}), "late": "true"}})
-        meta: dict[str, Any] = dict(params.meta) if params.meta else {}
-        tool_use_id = meta.get("claudecode/toolUseId")
-        return await self._toolbox.call(
-            self, params.name, params.arguments or {}, tool_use_id if isinstance(tool_use_id, str) else None
-        )
+        if name == SESSION_EVENT and self._hello is not None and request_id in self._hello.answered_reports:
+            arguments = {**arguments, "late": "true"}
+        return await self._toolbox.call(self, name, arguments, tool_use_id)
 
     # -- inside
 
@@ -491,61 +477,3 @@ class Session:
         if not self._complained:  # once: a broken peer can go on for ever
             self._complained = True
             log.warning(event, session=self.name, pid=self.pid, **facts)
-
-
-# -- one MCP server for all sessions: each connection's ``lifespan_state`` is its Session --------------------------
-
-
-async def _list_tools(context: ServerRequestContext[Session], params: PaginatedRequestParams | None) -> ListToolsResult:
-    return ListToolsResult(tools=context.lifespan_context.list_tools())
-
-
-async def _call_tool(context: ServerRequestContext[Session], params: CallToolRequestParams) -> CallToolResult:
-    result = await context.lifespan_context.call_tool(params, context.request_id)
-    return CallToolResult(content=[TextContent(type="text", text=result.text)], is_error=result.is_error)
-
-
-class _PermissionRequest(BaseModel):
-    """Its names have underscores, other than what the library's own models read."""
-
-    request_id: str
-    tool_name: str
-    description: str = ""
-    input_preview: str = ""
-
-
-async def _permission_requested(context: ServerRequestContext[Session], params: _PermissionRequest) -> None:
-    request = Request(params.request_id, params.tool_name, params.description, params.input_preview)
-    if REQUEST_ID.fullmatch(request.request_id):
-        context.lifespan_context.permission_requested(request)
-
-
-async def _initialized(context: ServerRequestContext[Session], params: NotificationParams) -> None:
-    await context.lifespan_context.initialized()
-
-
-class _RefuseDiscovery(ServerMiddleware[Session]):
-    """Keep the client on the handshake protocol: a server that takes part in the newer one is no channel to it."""
-
-    async def __call__(self, ctx: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
-        if ctx.method == "server/discover":
-            raise MCPError(code=METHOD_NOT_FOUND, message="Method not found")
-        return await call_next(ctx)
-
-
-def _make_server() -> Server[Session]:
-    server: Server[Session] = Server(
-        "channeld",
-        version=__version__,
-        instructions=INSTRUCTIONS,
-        on_list_tools=_list_tools,
-        on_call_tool=_call_tool,
-    )
-    server.add_notification_handler("notifications/initialized", NotificationParams, _initialized)
-    server.add_notification_handler(f"{_PERMISSION}_request", _PermissionRequest, _permission_requested)
-    server.middleware = [_RefuseDiscovery()]
-    return server
-
-
-SERVER: Final = _make_server()
-INIT_OPTIONS: Final = SERVER.create_initialization_options(experimental_capabilities=EXPERIMENTAL)

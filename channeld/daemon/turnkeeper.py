@@ -73,7 +73,7 @@ class Turnkeeper:
                 await self._end(session, turn, report.last_assistant_message)
         if _summary(turns) != before:
             await self._write_down(session)
-            self._router.look_around()
+            self._router.lookout.look()
             self._router.wake()
         self._watch.set()
 
@@ -104,7 +104,7 @@ class Turnkeeper:
         try:
             if text.strip() and self._sends_unreplied:
                 await self._send_unreplied(session, turn, text)
-            if self._router.by_turns(session):
+            if self._router.lookout.by_turns(session):
                 notes = await self._turnbook.requeue_notes(session.instance, turn.prompt_id, time.time())
                 await self._router.notices.events_changed(notes)
         finally:
@@ -165,7 +165,7 @@ class Turnkeeper:
             await self.went_deaf(session, await self._turnbook.unseen(session.instance))
         else:
             return
-        self._router.look_around()
+        self._router.lookout.look()
         self._router.wake()
 
     async def _is_over(self, turns: Turns, turn: Turn, now: float) -> bool:

@@ -107,8 +107,8 @@ async def test_a_reply_that_is_on_disk_is_never_called_failed(pager):
         standing = points.arm("outbound.accepted")
         calling = asyncio.create_task(client.call_tool("reply", {"chat_id": "pager:a", "text": "x"}, "t1"))
         hit = await standing
-        other = sqlite3.connect(daemon.paths.database, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
+        other = sqlite3.connect(daemon.paths.database, isolation_level=None, check_same_thread=False)
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")  # the store may be at a step that we have to let go
         hit.release()
         result = await calling
         other.execute("ROLLBACK")

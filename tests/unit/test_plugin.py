@@ -60,12 +60,15 @@ def test_each_tool_call_is_reported_once_and_questions_and_plans_are_held():
 
 @pytest.mark.parametrize("name", ["access", "configure", "status"])
 def test_a_skill_is_the_users_to_call(name):
-    """The model cannot call it by itself, and what it runs by itself only reads."""
+    """The model cannot call it by itself, and what it runs by itself only reads, or opens a form."""
     head = SKILLS[name].split("---\n")[1]
     assert f"name: {name}\n" in head
     assert "disable-model-invocation: true\n" in head
     allowed = re.findall(r"Bash\(([^)]*)\)", head)
     run = {command.removesuffix(" 2>&1 || true") for command in re.findall(r"!`([^`]*)`", SKILLS[name])}
     assert run == set(allowed)
-    readers = {"channeld access show", "channeld pair list", "channeld status", "channeld sessions", "channeld --help"}
+    readers = {
+        "channeld access show", "channeld pair list", "channeld pair dialog", "channeld status", "channeld sessions",
+        "channeld --help",
+    }  # fmt: skip
     assert set(allowed) <= readers
