@@ -155,7 +155,8 @@ class Waiting:
         for prompt in self._prompts.open_ones(kind="waiting"):
             if prompt.content.audience == inbound.chat:
                 await self._prompts.close(prompt.id, PromptState.ELSEWHERE, outcome)
-        self._notices.say(inbound.chat, outcome, inbound.message_id)
+        if not inbound.group:  # what people of a group say to each other may look like it
+            self._notices.say(inbound.chat, outcome, inbound.message_id)
 
     # -- telling senders that they wait
 
