@@ -285,7 +285,7 @@ class Router:
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:
         """Carry out what a listed sender says to channeld itself; returns whether it was that."""
         event = offer.event
-        if event.kind != "message" or not is_command(event.text):
+        if event.kind != "message" or event.attachments or not is_command(event.text):
             return False
         role = await self._access.role_of(link.name, event.sender_id)
         if role is None:
@@ -298,7 +298,7 @@ class Router:
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
             return True
-        link.send(m.Accepted(ref=offer.ref))
+        link.send(m.Accepted(ref=offer.ref, command=True))
         return True
 
     async def accept_own(self, event: Inbound, worker: str) -> None:

@@ -160,6 +160,7 @@ class Accepted(Message):
 
     ref: int
     duplicate: bool = False
+    command: bool = False  # it was meant for channeld itself and is done: no message has come of it
 
 
 class Refused(Message):

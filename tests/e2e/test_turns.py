@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from playwright.async_api import expect
 
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.worker_end import Pager
-from tests.e2e.chat import Chat
+from tests.e2e.chat import LIMIT_MS, Chat
 from tests.e2e.lab import ClaudeLab
 from tests.e2e.scripted_model import new_events
 from tests.e2e.sessions import attach, session_where
@@ -123,3 +124,24 @@ async def test_two_chats_never_share_a_turn(lab: ClaudeLab):
     prompts = [texts for message in conversation if (texts := list(new_events([message])))]
     assert [text for ((_, text),) in prompts] == [f"{chat}{n}" for n in range(3) for chat in "ab"]
     assert all(message["role"] == "user" for message in conversation if list(new_events([message])))
+
+
+@pytest.mark.parametrize("how", ["button", "/now"])
+async def test_what_waits_is_sent_in_from_the_browser(session: ClaudeLab, chat: Chat, how: str):
+    """The card says that it waits; sent in, the message reaches Claude within the turn, and the command leaves nothing."""
+    session.model.hold()
+    await chat.say("first")
+    await session.model.wait_event("first")
+    await chat.say("second")
+    if how == "button":
+        await chat.answer("waits until Claude is free", "Send it in now")
+    else:
+        await expect(chat.card("waits until Claude is free")).to_be_visible(timeout=LIMIT_MS)
+        await chat.page.get_by_label("Message", exact=True).fill("/now")
+        await chat.page.get_by_role("button", name="Send", exact=True).click()
+    await chat.sees_ended("as a note")
+    await expect(chat.page.locator("#unsent li")).to_have_count(0, timeout=LIMIT_MS)
+    session.model.release()
+    await chat.hears("echo: first")
+    await chat.hears("echo: second")
+    assert "/now" not in said(session)

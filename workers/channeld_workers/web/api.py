@@ -254,7 +254,7 @@ def _verdict(verdict: Accepted | Refused | None, message_id: str) -> Response:
     if verdict is None:
         return error(_AWAY)
     if isinstance(verdict, Accepted):
-        return answer({"message_id": message_id}, 202)
+        return answer({"message_id": None if verdict.command else message_id}, 202)
     if verdict.retry:
         return error(Refusal(503, verdict.text, "Repeat it in a moment."))
     return error(Refusal(403, verdict.text))

@@ -63,7 +63,8 @@ async function send(one) {
   say(one, "sending", one.problem);
   try {
     one.id = (await (await request(one)).json()).message_id;
-    say(one, "stored", "");
+    if (one.id === null) forget((other) => other === one); // it was for channeld itself, as /now is
+    else say(one, "stored", "");
   } catch ({ status, message }) {
     const before = one.problem;
     if (status) say(one, IN_VAIN.includes(status) ? "refused" : "stuck", message);
