@@ -128,7 +128,7 @@ async def test_two_chats_never_share_a_turn(lab: ClaudeLab):
 
 @pytest.mark.parametrize("how", ["button", "/now"])
 async def test_what_waits_is_sent_in_from_the_browser(session: ClaudeLab, chat: Chat, how: str):
-    """The card says that it waits; sent in, the message reaches Claude within the turn, and the command leaves nothing."""
+    """The card says that it waits; sent in, it reaches Claude within the turn, and the command leaves nothing."""
     session.model.hold()
     await chat.say("first")
     await session.model.wait_event("first")
