@@ -212,6 +212,7 @@ class Commands:
         moved: Sized
         if message.direction == "in":
             moved = events = await move_event(message.seq, time.time())
+            self._router.await_no_more(events)
             await self._router.notices.events_changed(events)
             self._router.wake()
         else:
@@ -288,7 +289,7 @@ class Commands:
 
 
 _STANDING: Final = {
-    ("in", "held"): "it is not complete yet",
+    ("in", "held"): "it waits for a person's word, and somebody was asked for it; it can be dropped",
     ("in", "queued"): "it waits for a session already",
     ("in", "pushed"): "it was given to a session, whose confirmation is awaited; if that session ends, it waits again",
     ("in", "delivered"): "Claude Code has read it",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -16,6 +16,7 @@ from channeld.core.health import STORE
 from channeld.core.ids import is_chat_of
 from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.text import clip
+from channeld.core.turns import RECEIPT_S
 from channeld.daemon.access import Access
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
@@ -91,12 +92,16 @@ class Router:
 
     async def session_attached(self, session: Session, written: frozenset[str]) -> None:
         """Take a session in: sort out what an earlier connection left open, then let events flow."""
+        async with session.reporting:  # what the shim kept of its hooks follows at once, and comes after what is known
+            await self._take_in(session, written)
+
+    async def _take_in(self, session: Session, written: frozenset[str]) -> None:
         attachment = await self._mailbox.attach(
             session.instance, session.name, session.pid, session.pid_start, written, time.time()
         )
         for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
             session.activity.began(chat, kind, since)
-        said = await self._turnbook.said(session.instance)
+        said = await self._turnbook.said(session.instance, time.time() - 2 * RECEIPT_S)
         if session.is_closed:
             return
         session.turns.resume(said, time.time())
@@ -152,7 +157,16 @@ class Router:
         """A chat has got its answer."""
         session.activity.answered(chat)
         self.lookout.look()
-        await self.notices.events_changed(await self._mailbox.answer(session.instance, chat, time.time()))
+        events = await self._mailbox.answer(session.instance, chat, time.time())
+        self.await_no_more(events)
+        await self.notices.events_changed(events)
+
+    def await_no_more(self, events: Iterable[StoredEvent]) -> None:
+        """Forget that receipts of events are awaited: they were answered, or taken back by hand."""
+        for session in self.sessions.values():
+            for event in events:
+                session.turns.given_up(event.seq)
+        self.wake()
 
     def heard_of(self, session: Session) -> None:
         """A session calls a tool: it is still at work, and hears."""

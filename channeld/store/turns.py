@@ -43,19 +43,28 @@ class Turnbook:
         }  # fmt: skip
         await self._db.submit(lambda connection: connection.execute(QUERIES["hooks_say"], values).rowcount)
 
-    async def said(self, instance: str) -> Said:
-        """Return what was written down of a session process that is attached."""
+    async def said(self, instance: str, after: float) -> Said:
+        """Return what was written down of a session process that is attached.
+
+        Args:
+            instance: the process.
+            after: unix time, seconds; a receipt that has been missing since before is awaited no more.
+        """
 
         def work(connection: sqlite3.Connection) -> Said:
             row = connection.execute(QUERIES["hooks_said"], {"instance": instance}).fetchone()
             values = {"instance": instance, "prompt_id": row["prompt_id"]}
             given = list(connection.execute(QUERIES["given_in_turn"], values)) if row["prompt_id"] else []
-            awaited = list(connection.execute(QUERIES["awaited"], values)) if row["hooked"] else []
+            unseen = list(connection.execute(QUERIES["awaited"], values)) if row["hooked"] else []
             return Said(
-                hooked=bool(row["hooked"]), permission_mode=row["permission_mode"], transcript=row["transcript"],
-                prompt_id=row["prompt_id"], typed=bool(row["typed"]),
-                given=[(event_of(each), bool(each["note"])) for each in given], awaited=[e["seq"] for e in awaited],
-            )  # fmt: skip
+                hooked=bool(row["hooked"]),
+                permission_mode=row["permission_mode"],
+                transcript=row["transcript"],
+                prompt_id=row["prompt_id"],
+                typed=bool(row["typed"]),
+                given=[(event_of(each), bool(each["note"])) for each in given],
+                awaited=[each["seq"] for each in unseen if each["changed_at"] > after],
+            )
 
         return await self._db.submit(work)
 

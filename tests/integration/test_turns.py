@@ -251,3 +251,21 @@ async def test_a_silent_turn_ends_but_not_while_a_tool_runs(pager):
                 await client.next_event(timeout_s=2.5)
             await claude.report("PostToolUse", tool_name="Bash", tool_use_id=use_id)
             assert (await client.next_event())["content"] == "second"
+
+
+async def test_a_reply_is_as_good_as_a_receipt(pager):
+    """Hooks that were turned off in a running session do not make it deaf, as long as it answers."""
+    async with Daemon(pager.config, limits=Limits(receipt_s=0.3)) as daemon:
+        worker = await pager.life()
+        await worker.begin()
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await claude.type("hello")
+            await claude.stop()
+            for n in range(3):  # each would be overdue when the next is answered
+                await worker.accepted(str(n), text=f"m{n}")
+                assert (await client.next_event())["content"] == f"m{n}"
+                await answer(claude, worker, "pager:a", text=f"r{n}")
+            await daemon.events_where(answered=3)
+            (session,) = (await daemon.ask("sessions"))["sessions"]
+            assert session["listening"] == "yes"
