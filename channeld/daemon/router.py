@@ -210,20 +210,25 @@ class Router:
         session = self.lookout.target()
         if session is None or session.lease is None:
             return
-        await self._waiting.hold(session)
+        await self._push_to(session, session.lease)
+        await self._waiting.hold(
+            session
+        )  # afterwards: what must be held is not claimed, and what is pushed is not late
+
+    async def _push_to(self, session: Session, lease: Lease) -> None:
         now = time.time()
         terms = self._waiting.terms(session, now)
         if self.lookout.by_turns(session) and session.turns.turn is not None:
-            await self._push(session, await self._mailbox.claim_notes(session.lease, now, terms), begins_turn=False)
+            await self._push(session, await self._mailbox.claim_notes(lease, now, terms), begins_turn=False)
         if (room := self._room(session)) == 0:
             return
         begins_turn = self.lookout.by_turns(session)
         session.reserved += room
         try:
             events = (
-                await self._mailbox.claim_turn(session.lease, self._served, now, terms)
+                await self._mailbox.claim_turn(lease, self._served, now, terms)
                 if begins_turn
-                else await self._mailbox.claim(session.lease, room, now, terms)
+                else await self._mailbox.claim(lease, room, now, terms)
             )
         finally:
             session.reserved -= room
