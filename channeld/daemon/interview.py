@@ -13,7 +13,7 @@ from channeld.core.errors import Refused
 from channeld.core.hooks import Report
 from channeld.core.ids import worker_of
 from channeld.core.model import Attachment
-from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who, chosen
+from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who
 from channeld.core.turns import Origin
 from channeld.daemon.prompts import Prompts, Screens
 from channeld.daemon.session import Session
@@ -114,5 +114,4 @@ class Interview:
         if waiting is None or waiting.done():
             raise Refused("Claude does not wait for this answer any more.", hint="Look at the terminal.")
         waiting.set_result(answer)
-        said = ", ".join(chosen(answer)) if prompt.content.multiple else answer
-        return f"{said} – {who.name}" if who.name else said
+        return ""

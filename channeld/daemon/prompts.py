@@ -15,7 +15,17 @@ from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Attachment, Inbound
 from channeld.core.permission import read_verdict
-from channeld.core.prompts import APPROVERS, OPERATOR, Content, PromptState, StoredPrompt, Who, check_answer, new_id
+from channeld.core.prompts import (
+    APPROVERS,
+    OPERATOR,
+    Content,
+    PromptState,
+    StoredPrompt,
+    Who,
+    check_answer,
+    in_words,
+    new_id,
+)
 from channeld.core.text import clean_name, unmasked
 from channeld.daemon.link import WorkerLink
 from channeld.faultpoint import reach
@@ -25,6 +35,8 @@ from channeld.store.prompts import PromptStore
 log = structlog.get_logger()
 _STORE_RETRY_S: Final = 1.0
 _REMEMBERED: Final = 100
+_SHOWN_ANEW: Final = 20
+"""Settled prompts that a worker is told when it is ready: it may show them as open, or as settled somewhere else."""
 
 
 class Access(Protocol):
@@ -51,7 +63,10 @@ class Screens(Protocol):
 
 
 Handler = Callable[[StoredPrompt, str, Who], Awaitable[str]]
-"""Carries an answer out and returns the outcome in words; raises ``Refused`` to leave the prompt open."""
+"""Carries an answer out and returns the outcome in words, empty for the answer itself and who gave it.
+
+It raises ``Refused`` to leave the prompt open.
+"""
 
 
 class _Kind(NamedTuple):
@@ -68,7 +83,7 @@ class Prompts:
         self._kinds: dict[str, _Kind] = {}
         self._open: dict[str, StoredPrompt] = {}
         self.settled: deque[StoredPrompt] = deque(maxlen=_REMEMBERED)
-        """The latest that were settled, for those who answer them again."""
+        """The latest that were settled, oldest first, for those who answer them again or have not seen their end."""
         self.changed: Callable[[], None] = lambda: None
         """Called when another set of prompts is open."""
         self._expiry: asyncio.TimerHandle | None = None
@@ -198,9 +213,9 @@ class Prompts:
         """Settle a prompt from where nothing can be awaited."""
         self.spawn(self.close(prompt_id, state, outcome))
 
-    async def confirm(self, prompt_id: str, outcome: str) -> None:
+    async def confirm(self, prompt_id: str) -> None:
         """Record that an answer has arrived where it was to go."""
-        await self._store.note_outcome(prompt_id, outcome, carried_out=True)
+        await self._store.carried_out(prompt_id)
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Let something go on by itself; what it raises is logged."""
@@ -252,15 +267,16 @@ class Prompts:
         # From here on it is this answer: another one finds the prompt gone.
         if self._open.pop(prompt_id, None) is None:
             raise await self._why_not(prompt_id)
+        words = in_words(prompt, answer, who)
         try:
-            if not await self._store.answer(prompt_id, answer, who, time.time()):
+            if not await self._store.answer(prompt_id, answer, words, who, time.time()):
                 raise await self._why_not(prompt_id)
         except StoreUnavailable:
             self._open[prompt_id] = prompt
             raise
         reach("prompts.answered")
         try:
-            outcome = await kind.handler(prompt, answer, who)
+            outcome = await kind.handler(prompt, answer, who) or words
         except ChanneldError:
             await self._reopen(prompt)
             raise
@@ -277,7 +293,7 @@ class Prompts:
         self._show(prompt)
         self.changed()
         if not kind.confirms:
-            await self._store.note_outcome(prompt_id, outcome, carried_out=True)
+            await self._store.carried_out(prompt_id, outcome)
         return outcome
 
     async def answered(self, link: WorkerLink, frame: m.AnswerPrompt) -> None:
@@ -357,10 +373,11 @@ class Prompts:
                 self._open[prompt.id] = prompt
             elif (kind := self._kinds.get(prompt.kind)) is not None and not kind.confirms and prompt.by is not None:
                 try:
-                    outcome = await kind.handler(prompt, prompt.answer, prompt.by)
+                    outcome = await kind.handler(prompt, prompt.answer, prompt.by) or prompt.outcome
                 except ChanneldError as error:
                     outcome = str(error)
-                await self._store.note_outcome(prompt.id, outcome, carried_out=True)
+                await self._store.carried_out(prompt.id, outcome)
+        self.settled.extend(reversed(await self._store.last_settled(_REMEMBERED)))
         self._watch_expiry()
 
     async def unconfirmed(self, instance: str) -> list[StoredPrompt]:
@@ -382,9 +399,11 @@ class Prompts:
             await self._give_up(prompt)
 
     async def worker_ready(self, link: WorkerLink) -> None:
-        """Show a worker the open prompts of its chats, as to one that knows of none."""
+        """Show a worker the open prompts of its chats, as to one that knows of none, and what was settled lately."""
         if not link.capabilities.prompts:
             return
+        for prompt in list(self.settled)[-_SHOWN_ANEW:]:
+            self._show(prompt, link.name)
         for prompt in list(self._open.values()):
             try:
                 chats = [chat for chat in await self._chats_for(prompt.content) if chat not in prompt.content.chats]
@@ -409,7 +428,7 @@ class Prompts:
         if prompt.state == PromptState.OPEN:
             await self._store.close(prompt.id, PromptState.EXPIRED, "The session has ended.", time.time())
         else:
-            await self.confirm(prompt.id, f"{prompt.outcome} The session ended before that arrived.".strip())
+            await self._store.carried_out(prompt.id, f"{prompt.outcome}. The session ended before that arrived.")
 
     async def _reopen(self, prompt: StoredPrompt) -> None:
         """Take an answer back with which nothing was done."""
@@ -435,7 +454,7 @@ class Prompts:
                 self._screens.ask(
                     m.Prompt(
                         id=prompt.id, chat=chat, kind=prompt.kind, title=content.title, body=content.body,
-                        options=content.options, state=prompt.state, answer=prompt.outcome or prompt.answer,
+                        options=content.options, state=prompt.state, answer=prompt.outcome,
                         multiple=content.multiple, free=content.free, file=prompt.file,
                     )
                 )  # fmt: skip
