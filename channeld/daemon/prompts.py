@@ -141,9 +141,8 @@ class Prompts:
         Raises:
             StoreUnavailable: nobody was asked.
         """
-        for known in self._open.values():
-            if key is not None and known.key == key:
-                return known.id
+        if (known := self._about(key)) is not None:
+            return known.id
         now = time.time()
         content = Content(
             title=unmasked(title), body=unmasked(body), options=options, multiple=multiple, free=free,
@@ -154,8 +153,10 @@ class Prompts:
         prompt = StoredPrompt(
             id=new_id(), kind=kind, content=content, asked_at=now, key=key, instance=instance, expires_at=expires_at
         )
-        if not await self._store.put(prompt):
-            return next((known.id for known in self._open.values() if known.key == key), prompt.id)
+        while not await self._store.put(prompt):
+            if (known := self._about(key)) is not None:
+                return known.id
+            await asyncio.sleep(_STORE_RETRY_S)  # the last one about this is settled, and its end not yet on disk
         reach("prompts.stored")
         self._open[prompt.id] = prompt
         log.info("prompt_opened", prompt=prompt.id, kind=kind, chats=content.chats, session=session)
@@ -165,18 +166,17 @@ class Prompts:
         return prompt.id
 
     async def change(
-        self, prompt_id: str, *, body: str | None = None, options: list[str] | None = None,
-        files: list[Attachment] | None = None, data: dict[str, Any] | None = None,
+        self, prompt_id: str, *, title: str | None = None, body: str | None = None, options: list[str] | None = None,
+        files: list[Attachment] | None = None,
     ) -> None:  # fmt: skip
         """Change what an open prompt says, and show it anew."""
         if (prompt := self._open.get(prompt_id)) is None:
             return
         content = prompt.content
-        if body is not None:
-            content.body = unmasked(body)
+        content.title = content.title if title is None else unmasked(title)
+        content.body = content.body if body is None else unmasked(body)
         content.options = content.options if options is None else options
         content.files = content.files if files is None else files
-        content.data = content.data if data is None else content.data | data
         await self._store.change(prompt)
         if prompt_id in self._open:
             self._show(prompt)
@@ -202,12 +202,6 @@ class Prompts:
                 break
             except StoreUnavailable:  # people have been told already; the record follows
                 await asyncio.sleep(_STORE_RETRY_S)
-
-    async def close_key(self, key: str, state: PromptState, outcome: str = "") -> None:
-        """Settle the open prompt of a key, if there is one."""
-        for prompt in self.open_ones():
-            if prompt.key == key:
-                await self.close(prompt.id, state, outcome)
 
     def close_soon(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt from where nothing can be awaited."""
@@ -432,14 +426,25 @@ class Prompts:
 
     async def _reopen(self, prompt: StoredPrompt) -> None:
         """Take an answer back with which nothing was done."""
+        nothing = "Nothing was done: it is asked anew."
         while True:
             try:
-                await self._store.reopen(prompt.id)
+                if not (reopened := await self._store.reopen(prompt.id)):  # the same has been asked anew meanwhile
+                    await self._store.carried_out(prompt.id, nothing)
                 break
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
-        self._open[prompt.id] = prompt
-        self._watch_expiry()
+        if reopened:
+            self._open[prompt.id] = prompt
+            self._watch_expiry()
+        else:
+            prompt.state, prompt.outcome = PromptState.ANSWERED, nothing
+            self.settled.append(prompt)
+            self._show(prompt)
+
+    def _about(self, key: str | None) -> StoredPrompt | None:
+        """Return the open prompt of a key."""
+        return next((prompt for prompt in self._open.values() if key is not None and prompt.key == key), None)
 
     async def _chats_for(self, content: Content) -> list[str]:
         if content.audience != APPROVERS:

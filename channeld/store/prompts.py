@@ -44,7 +44,7 @@ class PromptStore:
         await self._write("carried_out_prompt", {"id": prompt_id, "outcome": outcome})
 
     async def reopen(self, prompt_id: str) -> bool:
-        """Take an answer back with which nothing was done."""
+        """Take an answer back with which nothing was done; False where one with its key is open."""
         return await self._write("reopen_prompt", {"id": prompt_id})
 
     async def close(self, prompt_id: str, state: str, outcome: str, now: float) -> bool:

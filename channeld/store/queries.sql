@@ -358,7 +358,8 @@ UPDATE prompt SET state = 'answered', answer = :answer, outcome = :outcome, by_w
 UPDATE prompt SET outcome = coalesce(:outcome, outcome), carried_out = 1 WHERE id = :id AND state = 'answered';
 
 -- name: reopen_prompt
-UPDATE prompt SET state = 'open', answer = '', outcome = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
+-- Not where the same has been asked anew meanwhile.
+UPDATE OR IGNORE prompt SET state = 'open', answer = '', outcome = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
  WHERE id = :id AND state = 'answered' AND carried_out = 0;
 
 -- name: close_prompt
