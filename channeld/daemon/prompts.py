@@ -86,6 +86,7 @@ class Prompts:
         """The latest that were settled, oldest first, for those who answer them again or have not seen their end."""
         self.changed: Callable[[], None] = lambda: None
         """Called when another set of prompts is open."""
+        self._arrivals = 0  # of workers that show prompts
         self._expiry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -148,6 +149,7 @@ class Prompts:
             title=unmasked(title), body=unmasked(body), options=options, multiple=multiple, free=free,
             files=files or [], session=session, audience=audience, only=only, data=data or {},
         )  # fmt: skip
+        arrivals = self._arrivals
         content.chats = await self._chats_for(content)
         expires_at = now + ttl_s if ttl_s is not None else None
         prompt = StoredPrompt(
@@ -159,6 +161,8 @@ class Prompts:
             await asyncio.sleep(_STORE_RETRY_S)  # the last one about this is settled, and its end not yet on disk
         reach("prompts.stored")
         self._open[prompt.id] = prompt
+        if self._arrivals != arrivals:
+            await self._add_chats(prompt)
         log.info("prompt_opened", prompt=prompt.id, kind=kind, chats=content.chats, session=session)
         self._show(prompt)
         self._watch_expiry()
@@ -398,14 +402,9 @@ class Prompts:
             return
         for prompt in list(self.settled)[-_SHOWN_ANEW:]:
             self._show(prompt, link.name)
+        self._arrivals += 1
         for prompt in list(self._open.values()):
-            try:
-                chats = [chat for chat in await self._chats_for(prompt.content) if chat not in prompt.content.chats]
-                if chats and prompt.id in self._open:
-                    prompt.content.chats += chats
-                    await self._store.change(prompt)
-            except StoreUnavailable as trouble:
-                log.warning("prompt_not_shown", prompt=prompt.id, reason=str(trouble))
+            await self._add_chats(prompt)
             if prompt.id in self._open:
                 self._show(prompt, link.name)
 
@@ -441,6 +440,16 @@ class Prompts:
             prompt.state, prompt.outcome = PromptState.ANSWERED, nothing
             self.settled.append(prompt)
             self._show(prompt)
+
+    async def _add_chats(self, prompt: StoredPrompt) -> None:
+        """Add the chats in which it can be shown only now."""
+        try:
+            chats = [chat for chat in await self._chats_for(prompt.content) if chat not in prompt.content.chats]
+            if chats and prompt.id in self._open:
+                prompt.content.chats += chats
+                await self._store.change(prompt)
+        except StoreUnavailable as trouble:
+            log.warning("prompt_not_shown", prompt=prompt.id, reason=str(trouble))
 
     def _about(self, key: str | None) -> StoredPrompt | None:
         """Return the open prompt of a key."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from channeld.daemon.prompts import Prompts
 from channeld.ipc import messages as m
 from channeld.store.prompts import PromptStore
 from tests.doubles.stores import SENDER, Stores
+from tests.doubles.worker_end import ASKING
 
 ANN = Who("pager", SENDER, "Ann")
 
@@ -36,10 +39,11 @@ class Screens:
 
     def __init__(self) -> None:
         self.shown: list[m.Prompt] = []
+        self.there = True
 
     def can_ask(self, worker: str) -> bool:
-        """Every worker shows prompts."""
-        return True
+        """Every worker shows prompts, once it is there."""
+        return self.there
 
     def ask(self, prompt: m.Prompt) -> None:
         """Keep it."""
@@ -47,6 +51,20 @@ class Screens:
 
     def say(self, chat: str, text: str, reply_to: str | None = None) -> None:
         """Nobody listens."""
+
+
+class Slow(PromptStore):
+    """A store that takes its time over a new prompt."""
+
+    def __init__(self, stores: Stores) -> None:
+        super().__init__(stores.database)
+        self.began, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def put(self, prompt: StoredPrompt) -> bool:
+        """Wait for leave."""
+        self.began.set()
+        await self.go_on.wait()
+        return await super().put(prompt)
 
 
 class FullOnce(PromptStore):
@@ -117,6 +135,23 @@ async def test_an_answer_that_comes_to_nothing_yields_to_the_same_asked_anew(sto
     with pytest.raises(Refused) as late:
         await prompts.answer(first, "Yes", ANN)
     assert late.value.code == "settled"
+
+
+async def test_a_worker_that_comes_while_a_prompt_is_stored_shows_it(stores):
+    """It was neither there when the chats were chosen, nor was the prompt open when it came."""
+    screens, store = Screens(), Slow(stores)
+    prompts = Prompts(store, Access(), screens)
+    prompts.on("stale", heard)
+    screens.there = False
+    asking = asyncio.create_task(ask(prompts))
+    await store.began.wait()
+    screens.there = True
+    link: Any = SimpleNamespace(name="pager", capabilities=ASKING)
+    await prompts.worker_ready(link)
+    store.go_on.set()
+    asked = await asking
+    assert [(each.id, each.chat) for each in screens.shown] == [(asked, "pager:a")]
+    assert (await store.unsettled())[0].content.chats == ["pager:a"]
 
 
 async def test_all_that_is_said_can_change(stores):
