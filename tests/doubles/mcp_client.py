@@ -186,6 +186,10 @@ class McpClient:
         async with asyncio.timeout(timeout_s):
             return await self._asked.get()
 
+    def nothing_asked(self) -> bool:
+        """Tell whether no request that is held has come so far that ``next_request`` has not returned."""
+        return self._asked.empty()
+
     async def respond(self, request: Message, result: Message) -> None:
         """Answer a held request."""
         await self.send({"jsonrpc": "2.0", "id": request["id"], "result": result})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.doubles.worker_end import ASKING
 
 FORM = "elicitation/create"
 WITHDRAWN = "notifications/cancelled"
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -25,11 +27,28 @@ async def worker(daemon, pager):
 
 
 @pytest.fixture
-async def client(daemon, worker):
-    """A session whose person takes his time with forms."""
+async def claude(daemon, worker):
+    """A session with hooks, whose person takes his time with forms."""
     async with daemon.client() as attached:
         attached.held_methods.add(FORM)
-        yield attached
+        session = Hooked(attached)
+        await session.take()
+        await session.stop()
+        yield session
+
+
+@pytest.fixture
+def client(claude):
+    """Its client."""
+    return claude.client
+
+
+async def nothing_more_asked(worker, claude):
+    """Tell whether no further form came before a message that was written after all else."""
+    key = f"last-{next(_numbers)}"
+    await worker.accepted(key, text=key)
+    assert (await claude.take())["content"] == key
+    return claude.client.nothing_asked()
 
 
 async def code_of(worker, sender_id="66", name="Eve"):
@@ -60,7 +79,7 @@ async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
 
 
-async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
+async def test_three_wrong_codes_and_the_form_is_gone(worker, client, claude):
     """Each is told; after the third nothing is shown, and a right code in a chat is not taken either."""
     code = await code_of(worker)
     for n in range(3):
@@ -69,7 +88,7 @@ async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
         await client.respond(form, typed("AAAA-AAAA"))
     prompt = await worker.shown("pairing")
     assert "Three wrong codes" in (await worker.refused(prompt, code)).text
-    assert client._asked.empty()
+    assert await nothing_more_asked(worker, claude)
 
 
 async def test_an_approver_types_the_code_in_his_chat(worker, client):
@@ -93,23 +112,25 @@ async def test_one_code_lets_in_only_the_one_who_was_named(worker, client):
     assert "Eve" in again["params"]["message"] and "No open request has this code" in again["params"]["message"]
 
 
-async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client):
+async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client, claude):
     """One at a time; a declined one stays open for the command line, a denied sender is never asked about again."""
     await code_of(worker)
     await code_of(worker, "77", "Mallory")
     form = await client.next_request()
-    assert "Eve" in form["params"]["message"] and client._asked.empty()
+    assert "Eve" in form["params"]["message"]
+    prompts = [await worker.shown("pairing"), await worker.shown("pairing")]
+    assert await nothing_more_asked(worker, claude)
+    await claude.stop()
     await client.respond(form, {"action": "decline"})
     form = await client.next_request()
     assert "Mallory" in form["params"]["message"]
-    prompts = [await worker.shown("pairing"), await worker.shown("pairing")]
     mallory = next(prompt for prompt in prompts if "Mallory" in prompt.title)
     await worker.answer(mallory, "Deny")
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
-    assert client._asked.empty()
+    assert await nothing_more_asked(worker, claude)
 
 
-async def test_it_makes_room_for_a_permission_prompt(worker, client):
+async def test_it_makes_room_for_a_permission_prompt(worker, client, claude):
     """The form would hide the dialog: it is withdrawn, and shown again when that is settled."""
     await code_of(worker)
     form = await client.next_request()
@@ -117,7 +138,7 @@ async def test_it_makes_room_for_a_permission_prompt(worker, client):
     await client.notify("notifications/claude/channel/permission_request", params)
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
     prompt = await worker.shown("permission")
-    assert client._asked.empty()
+    assert await nothing_more_asked(worker, claude)
     await worker.answer(prompt, "Deny")
     again = await client.next_request()
     assert again["id"] != form["id"] and "Eve" in again["params"]["message"]
@@ -142,10 +163,12 @@ async def test_it_can_be_turned_off(pager):
         await worker.accepted("1", text="hello")
         async with daemon.client() as client:
             client.held_methods.add(FORM)
+            claude = Hooked(client)
+            await claude.take()
+            await claude.stop()
             await code_of(worker)
             assert "Eve" in (await worker.shown("pairing")).title
-            await Hooked(client).take()
-            assert client._asked.empty()
+            assert await nothing_more_asked(worker, claude)
 
 
 async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, daemon):
