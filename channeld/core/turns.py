@@ -53,6 +53,8 @@ class Said(NamedTuple):
     transcript: str
     prompt_id: str | None  # of the turn that ran
     typed: bool
+    since: float  # unix time, seconds
+    open_tools: list[str]
     given: list[tuple[StoredEvent, bool]]  # what was handed over in it; whether in its midst
     awaited: list[int]  # events that the process has read, and whose receipt by a hook is missing
 
@@ -103,8 +105,9 @@ class Turns:
         self.hooked, self.permission_mode, self.transcript = said.hooked, said.permission_mode, said.transcript
         if said.prompt_id is not None:
             began = next((Origin.of(event) for event, note in said.given if not note), None)
-            self.turn = Turn(said.prompt_id, began, now)
-            self.turn.typed = said.typed
+            self.turn = Turn(said.prompt_id, began, said.since)
+            self.turn.typed, self.turn.open_tools = said.typed, set(said.open_tools)
+            self._sign_at = now
             self.turn.chats |= {event.inbound.chat for event, _ in said.given}
         self._awaited |= dict.fromkeys(said.awaited, now)
 

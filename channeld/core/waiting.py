@@ -46,15 +46,13 @@ def waits_for_turn(turn: Turn | None, chat: str, count: int, now: float) -> Card
         f"{busy_with(turn, chat, now)}. {them} for the end of that. Sent in now (or with /now), it reaches Claude as a "
         "note in the midst of its work, which it may only take up afterwards."
     )
-    return Card(f"{them} until Claude is free", body, [SEND_IN])
+    return Card("Waits until Claude is free", body, [SEND_IN])
 
 
 def gone_stale(events: Sequence[StoredEvent], now: float) -> Card:
     """Ask a sender whether what he wrote long ago is still wanted."""
     age = _duration(now - min(event.inbound.written_at(event.accepted_at) for event in events))
-    them = "Your message" if len(events) == 1 else f"Your {len(events)} messages"
-    title = f"{them} could not be delivered for {age}. Still wanted?"
-    return Card(title, _beginnings(events), [STILL_WANTED, DROP_IT])
+    return Card(f"Not delivered for {age}. Still wanted?", _beginnings(events), [STILL_WANTED, DROP_IT])
 
 
 def unattended(events: Sequence[StoredEvent], session: str) -> Card:

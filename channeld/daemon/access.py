@@ -10,7 +10,7 @@ import structlog
 
 from channeld.config import Worker
 from channeld.core import pairing
-from channeld.core.access import DENIED, LONGEST_ID, Policy, Role, Ruling, room_of, standing_role
+from channeld.core.access import DENIED, LONGEST_ID, Policy, Role, Ruling, room_of, rule, standing_role
 from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Inbound
@@ -55,6 +55,16 @@ class Access:
             return standing_role(sender_id, terms, await self._list.standing(worker, sender_id))
         except StoreUnavailable:
             return None
+
+    async def role_in(self, worker: str, event: Inbound) -> Role | None:
+        """Return the role in which an event is admitted where it was sent, or None; its sender's pace is not looked at.
+
+        Raises:
+            StoreUnavailable: the list cannot be read now.
+        """
+        facts = await self._list.facts(worker, event)
+        ruling = rule(event, self.gate.terms_of(worker), facts)
+        return ruling.role if ruling.admitted else None
 
     async def approver_chats(self) -> list[tuple[str, str, str]]:
         """Return ``(worker, sender id, private chat)`` of every approver whose chat is known."""

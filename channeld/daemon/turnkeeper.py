@@ -59,7 +59,7 @@ class Turnkeeper:
         """Follow one report; those of a session come one after the other."""
         now = time.time()
         turns = session.turns
-        before = _summary(turns)
+        before = _written(turns)
         if turns.reported(report.permission_mode, report.transcript_path, now):
             self._router.hears_again(session)
         match report.event:
@@ -71,8 +71,8 @@ class Turnkeeper:
                 turns.tool_ended(report.tool_use_id)
             case "Stop" | "StopFailure" if (turn := turns.stopped(report.prompt_id)) is not None:
                 await self._end(session, turn, report.last_assistant_message)
-        if _summary(turns) != before:
-            await self._write_down(session)
+        if _written(turns) != before:
+            await self._turnbook.say(session.instance, turns)
             self._router.lookout.look()
             self._router.wake()
         self._watch.set()
@@ -90,12 +90,6 @@ class Turnkeeper:
         if event is not None:
             log.info("event_seen", session=session.name, delivery_id=event.delivery_id)
             await self._router.notices.events_changed([event])
-
-    async def _write_down(self, session: Session) -> None:
-        turns = session.turns
-        turn = turns.turn
-        running = (turn.prompt_id, turn.typed) if turn is not None else (None, False)
-        await self._turnbook.say(session.instance, turns.permission_mode, turns.transcript, *running)
 
     # -- the end of a turn
 
@@ -155,7 +149,7 @@ class Turnkeeper:
                 return
             log.info("turn_over_unreported", session=session.name)
             await self._end(session, turns.end(), "")
-            await self._write_down(session)
+            await self._turnbook.say(session.instance, session.turns)
         elif turns.has_no_hooks(now, self._limits.first_hook_s):
             log.warning("session_without_hooks", session=session.name)
             turns.expect_none()
@@ -193,7 +187,7 @@ async def _nobody_to_tell(session: Session, events: list[StoredEvent]) -> None:
     return
 
 
-def _summary(turns: Turns) -> tuple[object, ...]:
-    """Return what others want to hear of when it changes."""
+def _written(turns: Turns) -> tuple[object, ...]:
+    """Return what is written down of turns, to see whether it has changed."""
     turn = turns.turn
-    return turns.hooked, turns.permission_mode, turn and (turn.prompt_id, turn.typed)
+    return turns.hooked, turns.permission_mode, turn and (turn.prompt_id, turn.typed, frozenset(turn.open_tools))

@@ -145,6 +145,10 @@ class AccessList:
     def __init__(self, database: Database) -> None:
         self._db = database
 
+    async def facts(self, worker: str, event: Inbound) -> Facts:
+        """Return what bears on an event."""
+        return await self._db.submit(lambda connection: facts_of(connection, worker, event))
+
     async def standing(self, worker: str, sender_id: str) -> str | None:
         """Return a sender's role, that he was denied, or None where he is not listed."""
         return await self._submit(lambda connection: standing_of(connection, worker, sender_id))

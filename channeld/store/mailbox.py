@@ -43,7 +43,7 @@ Gate = Callable[[sqlite3.Connection, str, Inbound, float], Ruling]
 """Rules on ``(connection, worker, event, now)`` inside the transaction that accepts the event."""
 
 
-def _own(connection: sqlite3.Connection, worker: str, inbound: Inbound, now: float) -> Ruling:
+def own(connection: sqlite3.Connection, worker: str, inbound: Inbound, now: float) -> Ruling:
     """Admit what channeld itself has to say."""
     return Ruling(admitted=True, role=Role.APPROVER)
 
@@ -70,7 +70,7 @@ class Mailbox:
         lease: Lease | None,
         room: int,
         now: float,
-        gate: Gate = _own,
+        gate: Gate,
         terms: Terms = ANYTHING,
     ) -> list[Acceptance]:
         """Put events on disk, each at most once for ever.
@@ -236,15 +236,23 @@ class Mailbox:
         }  # fmt: skip
         return events_of(connection.execute(QUERIES["claim_events"], values))
 
-    async def confirm(self, lease: Lease, seqs: Many[int], now: float) -> list[StoredEvent]:
-        """Record that the client has read these. A stale lease confirms nothing."""
-        return await self._events_of(
-            "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now
-        )
+    async def confirm(self, lease: Lease, seqs: Many[int], now: float, *, seen_only: bool = False) -> list[StoredEvent]:
+        """Record that the client has read these. A stale lease confirms nothing.
 
-    async def answer(self, instance: str, chat: str, now: float) -> list[StoredEvent]:
-        """Record that Claude replied to a chat."""
-        return await self._events_of("answer_events", instance=instance, chat=chat, now=now)
+        Args:
+            lease: of the session.
+            seqs: the events.
+            now: unix time, seconds.
+            seen_only: a reply answers only what a hook says that Claude has seen.
+        """
+        return await self._events_of(
+            "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now,
+            seen_only=seen_only,
+        )  # fmt: skip
+
+    async def answer(self, instance: str, chat: str, now: float, *, seen_only: bool = False) -> list[StoredEvent]:
+        """Record that Claude replied to a chat; ``seen_only`` as in ``confirm``."""
+        return await self._events_of("answer_events", instance=instance, chat=chat, now=now, seen_only=seen_only)
 
     async def retry(self, seq: int, now: float) -> list[StoredEvent]:
         """Queue a message again that was delivered or dropped; nothing if its state does not allow it."""

@@ -24,7 +24,7 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
                           AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
-       -- As hold_stale and hold_unattended have it: what came since they ran must wait for them.
+       -- As too_old and of_chatters have it: what came since they were asked must wait for them.
        AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited'))
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
      ORDER BY e.seq LIMIT :limit)
@@ -38,12 +38,13 @@ SELECT chat, min(seq) AS seq FROM event WHERE state = 'queued' GROUP BY chat ORD
 SELECT seq FROM event WHERE state = 'queued' AND asap ORDER BY seq;
 
 -- name: confirm_events
--- The client has read these. Where its reply was faster than its receipt, the event is answered by now.
+-- The client has read these. Where its reply was faster than its receipt, the event is answered by now; not so in a turn
+-- that hooks follow (:seen_only), where a reply before Claude has seen the event is about something else.
 UPDATE event
    SET changed_at = :now,
        state = CASE WHEN EXISTS (SELECT 1 FROM part JOIN call ON call.id = part.call
                                   WHERE part.chat = event.chat AND part.seq > coalesce(event.pushed_seq, event.seq)
-                                    AND part.kind = 'message'
+                                    AND part.kind = 'message' AND NOT :seen_only
                                     AND call.instance = :instance)
                     THEN 'answered' ELSE 'delivered' END
  WHERE state = 'pushed' AND instance = :instance AND epoch = :epoch AND seq IN (SELECT value FROM json_each(:seqs))
@@ -78,6 +79,7 @@ RETURNING *;
 -- Not what was only pushed: it might still be lost with its process, and must then be pushed again.
 UPDATE event SET state = 'answered', changed_at = :now
  WHERE instance = :instance AND chat = :chat AND state IN ('pushed', 'delivered', 'seen') AND state <> 'pushed'
+   AND (state = 'seen' OR NOT :seen_only)
 RETURNING *;
 
 -- name: knows_chat
@@ -130,11 +132,11 @@ RETURNING *;
 
 -- name: hooks_say
 UPDATE instance SET hooked = 1, permission_mode = :mode, transcript = :transcript, prompt_id = :prompt_id,
-       typed = :typed
+       typed = :typed, turn_since = :since, open_tools = :open_tools
  WHERE id = :instance;
 
 -- name: hooks_said
-SELECT hooked, permission_mode, transcript, prompt_id, typed FROM instance WHERE id = :instance;
+SELECT hooked, permission_mode, transcript, prompt_id, typed, turn_since, open_tools FROM instance WHERE id = :instance;
 
 -- name: given_in_turn
 -- From the newest on: a turn that runs has given its events lately.

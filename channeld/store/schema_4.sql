@@ -21,3 +21,5 @@ ALTER TABLE instance ADD COLUMN permission_mode TEXT NOT NULL DEFAULT '';
 ALTER TABLE instance ADD COLUMN transcript TEXT NOT NULL DEFAULT '';
 ALTER TABLE instance ADD COLUMN prompt_id TEXT;                  -- of the turn that runs
 ALTER TABLE instance ADD COLUMN typed INTEGER NOT NULL DEFAULT 0; -- a prompt was typed at the terminal in it
+ALTER TABLE instance ADD COLUMN turn_since REAL NOT NULL DEFAULT 0;
+ALTER TABLE instance ADD COLUMN open_tools TEXT NOT NULL DEFAULT '[]'; -- JSON list of the tool calls that have not ended

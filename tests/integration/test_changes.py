@@ -14,6 +14,7 @@ import pytest
 from channeld.core.delivery import PartState
 from channeld.core.model import HistoryItem, NewPart
 from channeld.ipc import messages as m
+from channeld.store.mailbox import own
 from channeld.store.migrations import MIGRATIONS
 from tests.doubles.stores import Stores, message
 
@@ -29,7 +30,7 @@ async def stores(tmp_path):
 
 async def accept(stores: Stores, *offers: Any) -> None:
     """Accept events."""
-    await stores.mailbox.accept("web", list(offers), None, 0, 5.0)
+    await stores.mailbox.accept("web", list(offers), None, 0, 5.0, own)
 
 
 async def shown(stores: Stores, message_id: str = "1") -> HistoryItem:
