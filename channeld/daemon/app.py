@@ -135,6 +135,7 @@ class App:
         interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
         pairing = PairingDialog(access, prompts, target=lookout.target, in_terminal=config.permissions.pairing_dialog)
         self._asking = Asking(prompts, relay, interview, pairing)
+        self._router.session_gone = self._turnkeeper.session_ended
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
@@ -80,6 +80,8 @@ class Router:
         self._wake = asyncio.Event()
         self.session_pushed: Callable[[Session], None] = lambda session: None
         """Called when events were pushed to a session."""
+        self.session_gone: Callable[[str], Awaitable[None]] = _ignore
+        """Called when a session's process has ended, before what it leaves is given back."""
 
     # -- sessions
 
@@ -111,6 +113,7 @@ class Router:
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
             to_ping=len(attachment.to_ping), to_repush=[e.delivery_id for e in attachment.to_repush],
         )  # fmt: skip
+        self.session_pushed(session)  # what goes on from before has to be watched too
         self.lookout.look()
         self.wake()
 
@@ -126,6 +129,7 @@ class Router:
         """A session's process has ended: what it did not confirm goes back to the queue."""
         while True:
             try:
+                await self.session_gone(instance)
                 events = await self._mailbox.give_back(instance, time.time())
                 break
             except StoreUnavailable:
@@ -219,7 +223,8 @@ class Router:
         now = time.time()
         terms = self._waiting.terms(session, now)
         if self.lookout.by_turns(session) and session.turns.turn is not None:
-            await self._push(session, await self._mailbox.claim_notes(lease, now, terms), begins_turn=False)
+            # Awaited like the start of a turn: if this turn ends before Claude is given them, they do begin one.
+            await self._push(session, await self._mailbox.claim_notes(lease, now, terms), begins_turn=True)
         if (room := self._room(session)) == 0:
             return
         begins_turn = self.lookout.by_turns(session)
@@ -392,6 +397,10 @@ class Router:
                 await self.accept_own(event, part.worker)
             except StoreUnavailable as trouble:  # the history shows the part's state; whoever called us must go on
                 log.error("late_failure_not_told", worker=part.worker, part=part.seq, reason=str(trouble))
+
+
+async def _ignore(instance: str) -> None:
+    return
 
 
 def _answer(ref: int, result: Acceptance) -> m.Accepted | m.Refused:

@@ -73,6 +73,7 @@ class Waiting:
         return Terms(
             chatters=not self._holds_chatters or (session is not None and session.turns.asks),
             fresh_after=now - self._stale_after_s,
+            askable=self._notices.askable,
         )
 
     async def hold(self, session: Session) -> None:
@@ -194,7 +195,7 @@ class Waiting:
             by_chat.setdefault(event.inbound.chat, []).append(event)
         for prompt in self._prompts.open_ones(kind="waiting"):
             if prompt.content.audience not in by_chat:
-                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "Claude has it now.")
+                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "It waits for that no more.")
         if session is None or not by_chat:
             return
         told = {prompt.content.audience for prompt in self._prompts.open_ones(kind="waiting")}

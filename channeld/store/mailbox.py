@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ class Terms(NamedTuple):
 
     chatters: bool = True  # what those wrote who are no approvers
     fresh_after: float = 0.0  # unix time, seconds: only what was written since
+    askable: frozenset[str] = frozenset()  # workers whose senders can be asked; what others' wrote is fresh
 
 
 ANYTHING: Final = Terms()
@@ -100,7 +102,7 @@ class Mailbox:
                 may_go = (
                     left > 0
                     and (terms.chatters or ruling.role == Role.APPROVER)
-                    and inbound.written_at(now) >= terms.fresh_after
+                    and (inbound.written_at(now) >= terms.fresh_after or worker not in terms.askable)
                 )
                 acceptance = self._accept(connection, worker, inbound, ruling, lease if may_go else None, now)
                 left -= acceptance.claimed
@@ -232,7 +234,7 @@ class Mailbox:
         values = {
             "instance": lease.instance, "epoch": lease.epoch, "limit": limit, "now": now,
             "seqs": _array(seqs) if seqs is not None else None, "pushed_seq": self._sequence.last(connection),
-            "chatters": terms.chatters, "fresh_after": terms.fresh_after,
+            "chatters": terms.chatters, "fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable)),
         }  # fmt: skip
         return events_of(connection.execute(QUERIES["claim_events"], values))
 

@@ -25,7 +25,8 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
                           AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
        -- As too_old and of_chatters have it: what came since they were asked must wait for them.
-       AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited'))
+       AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited')
+            OR e.worker NOT IN (SELECT value FROM json_each(:askable)))
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
@@ -99,13 +100,13 @@ UPDATE event SET latest = :text, changed_at = :now WHERE seq = :seq;
 -- By a person's word: whoever was given it gets it again, flagged.
 -- As it is now: its edit may have been read before it.
 UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, text = coalesce(latest, text), changed_at = :now,
-       prompt_id = NULL, note = 0, written_at = :now
+       prompt_id = NULL, note = 0, written_at = :now, hold = NULL, asap = 0
  WHERE seq = :seq AND state IN ('delivered', 'seen', 'dropped')
 RETURNING *;
 
 -- name: drop_event
 -- With what was done to it since: an edit carries the whole text.
-UPDATE event SET state = 'dropped', changed_at = :now
+UPDATE event SET state = 'dropped', hold = NULL, changed_at = :now
  WHERE state IN ('held', 'queued')
    AND EXISTS (SELECT 1 FROM event AS given_up WHERE given_up.seq = :seq AND given_up.state IN ('held', 'queued'))
    AND (seq = :seq OR seq IN (
@@ -130,13 +131,19 @@ UPDATE event SET state = 'seen', prompt_id = :prompt_id, note = :note, asap = 0,
    AND state IN ('pushed', 'delivered', 'seen')
 RETURNING *;
 
+-- name: seen_before
+-- The same report again, or of an event that was answered before it came.
+SELECT * FROM event WHERE instance = :instance AND delivery_id = :delivery_id AND state IN ('seen', 'answered')
+   AND (prompt_id = :prompt_id OR prompt_id IS NULL);
+
 -- name: hooks_say
 UPDATE instance SET hooked = 1, permission_mode = :mode, transcript = :transcript, prompt_id = :prompt_id,
-       typed = :typed, turn_since = :since, open_tools = :open_tools
+       typed = :typed, turn_since = :since, open_tools = :open_tools, ended = :ended
  WHERE id = :instance;
 
 -- name: hooks_said
-SELECT hooked, permission_mode, transcript, prompt_id, typed, turn_since, open_tools FROM instance WHERE id = :instance;
+SELECT hooked, permission_mode, transcript, prompt_id, typed, turn_since, open_tools, ended
+  FROM instance WHERE id = :instance;
 
 -- name: given_in_turn
 -- From the newest on: a turn that runs has given its events lately.
@@ -163,7 +170,8 @@ SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state
 
 -- name: too_old
 SELECT seq FROM event
- WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited');
+ WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited')
+   AND worker IN (SELECT value FROM json_each(:askable));
 
 -- name: of_chatters
 SELECT seq FROM event WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2;

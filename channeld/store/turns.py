@@ -31,10 +31,16 @@ class Turnbook:
             note: that turn was running before.
 
         Returns:
-            The event; None if none of that id is outstanding in that process.
+            The event; None if that process was given none of that id, or in another turn.
         """
         values = {"instance": instance, "delivery_id": delivery_id, "prompt_id": prompt_id, "note": note, "now": now}
-        found = await self._db.submit(lambda connection: events_of(connection.execute(QUERIES["see_event"], values)))
+
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            return events_of(connection.execute(QUERIES["see_event"], values)) or events_of(
+                connection.execute(QUERIES["seen_before"], values)
+            )
+
+        found = await self._db.submit(work)
         return found[0] if found else None
 
     async def say(self, instance: str, turns: Turns) -> None:
@@ -44,6 +50,7 @@ class Turnbook:
             "instance": instance, "mode": turns.permission_mode, "transcript": turns.transcript,
             "prompt_id": turn.prompt_id if turn else None, "typed": bool(turn and turn.typed),
             "since": turn.since if turn else 0.0, "open_tools": json.dumps(sorted(turn.open_tools) if turn else []),
+            "ended": json.dumps(turns.ended),
         }  # fmt: skip
         await self._db.submit(lambda connection: connection.execute(QUERIES["hooks_say"], values).rowcount)
 
@@ -68,6 +75,7 @@ class Turnbook:
                 typed=bool(row["typed"]),
                 since=row["turn_since"],
                 open_tools=json.loads(row["open_tools"]),
+                ended=json.loads(row["ended"]),
                 given=[(event_of(each), bool(each["note"])) for each in given],
                 awaited=[each["seq"] for each in unseen if each["changed_at"] > after],
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import time
 
 import msgspec
@@ -156,3 +157,55 @@ async def test_an_old_message_of_a_chatter_needs_both_words(pager):
         await daemon.events_where(held=1, seen=1)
         await choose(worker, card, "Let in")
         assert (await claude.take())["content"] == "old"
+
+
+async def test_every_chat_that_waits_is_told(pager):
+    """The second one too, in its own time."""
+    async with scene(pager) as (_, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="please")
+        await prompt_of(worker, "waiting")
+        await worker.accepted("2", chat="pager:b", text="me too")
+        assert (await prompt_of(worker, "waiting")).chat == "pager:b"
+
+
+async def test_now_is_about_what_was_written_before_it(pager):
+    """Both may come in one go."""
+    async with scene(pager) as (_, worker, claude):
+        await claude.type("a long job")
+        worker.offer("1", text="please")
+        worker.offer("2", text="/now")
+        assert (await claude.take(within=True))["content"] == "please"
+
+
+async def test_now_keeps_nothing_for_another_turn(pager):
+    """Where nothing waits for a turn, nothing is marked."""
+    async with scene(pager) as (daemon, worker, claude):
+        assert (await worker.accepted("1", text="/now")).command
+        assert "Nothing waits" in (await worker.expect(m.Notice)).text
+        await worker.accepted("2", text="first")
+        await claude.take()
+        await worker.accepted("3", text="second")
+        await daemon.events_where(seen=1, queued=1)
+
+
+@pytest.mark.parametrize("kind", ["stale", "unattended"])
+async def test_what_an_earlier_daemon_held_is_asked_about(pager, kind):
+    """It was killed between holding and asking."""
+    config = f"{pager.config}\n"
+    async with Daemon(config, limits=Limits(told_after_s=0.05)) as daemon:
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        await worker.accepted("0", chat="pager:own", text="hello")
+        await daemon.list_sender("pager", "8", "chatter")
+        await worker.accepted("1", chat="pager:b", text="please", sender_id="8")
+        await daemon.kill()
+        with contextlib.closing(sqlite3.connect(daemon.paths.database)) as store, store:
+            store.execute("UPDATE event SET state = 'held', hold = ? WHERE message_id = '1'", (kind,))
+        await daemon.start()
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        async with daemon.client() as client:
+            await Hooked(client, "auto").type("hello")
+            card = await prompt_of(worker, kind)
+            assert "> please" in card.body
