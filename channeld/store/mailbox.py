@@ -236,6 +236,7 @@ class Mailbox:
             "seqs": _array(seqs) if seqs is not None else None, "pushed_seq": self._sequence.last(connection),
             "chatters": terms.chatters, "fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable)),
         }  # fmt: skip
+        connection.execute(QUERIES["fold_edits"], {"now": now})
         return events_of(connection.execute(QUERIES["claim_events"], values))
 
     async def confirm(self, lease: Lease, seqs: Many[int], now: float, *, seen_only: bool = False) -> list[StoredEvent]:

@@ -15,8 +15,10 @@ SELECT 1 FROM instance
    AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued') AND hold IS NULL);
 
 -- name: claim_events
--- The oldest events that may go: none of them behind an older one of its chat that is not complete.
-UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq, instance = :instance, epoch = :epoch,
+-- The oldest events that may go: none of them behind an older one of its chat that is not complete. What its sender has
+-- changed before the first push goes as it is now.
+UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 0 THEN coalesce(latest, text) ELSE text END,
+       pushed_seq = :pushed_seq, instance = :instance, epoch = :epoch,
        changed_at = :now
  WHERE seq IN (
     SELECT e.seq FROM event AS e
@@ -30,6 +32,15 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
+
+-- name: fold_edits
+-- Edits whose message still waits and was never pushed: it goes as they left it.
+UPDATE event SET state = 'dropped', changed_at = :now
+ WHERE state = 'queued' AND kind = 'edited' AND kind <> 'message' AND EXISTS (
+    SELECT 1 FROM event AS waits
+     WHERE waits.chat = event.chat AND waits.state IN ('held', 'queued') AND waits.message_id = event.message_id
+       AND waits.kind = 'message' AND waits.pushes = 0 AND waits.latest IS NOT NULL
+       AND json_extract(waits.detail, '$.sender_id') = json_extract(event.detail, '$.sender_id'));
 
 -- name: first_of_chats
 -- The event of each chat that may go next.

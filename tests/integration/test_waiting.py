@@ -209,3 +209,21 @@ async def test_what_an_earlier_daemon_held_is_asked_about(pager, kind):
             await Hooked(client, "auto").type("hello")
             card = await prompt_of(worker, kind)
             assert "> please" in card.body
+
+
+async def test_a_message_that_waits_goes_as_its_sender_has_left_it(pager):
+    """Nobody shall act on words that were taken back; somebody else's edit changes nothing."""
+    async with scene(pager) as (daemon, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="delete prod")
+        await worker.accepted("e1", kind="edited", message_id="1", text="delete staging")
+        await worker.accepted("e2", kind="edited", message_id="1", text="delete nothing")
+        await worker.accepted("2", text="thanks")
+        await claude.stop()
+        assert (await claude.take())["content"] == "delete nothing"
+        await claude.stop()
+        assert (await claude.take())["content"] == "thanks"
+        await daemon.events_where(seen=2, dropped=2)
+        await worker.accepted("e3", kind="edited", message_id="1", text="too late")
+        await claude.stop()
+        assert (await claude.take())["meta"]["event"] == "edited"
