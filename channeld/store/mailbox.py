@@ -313,6 +313,10 @@ class Mailbox:
             lambda connection: [tuple(row) for row in connection.execute(QUERIES["count_waiting"])]
         )
 
+    async def held(self) -> tuple[int, float | None]:
+        """Return how many events wait for a person's word, and since when the oldest does."""
+        return await self._db.submit(lambda connection: tuple(connection.execute(QUERIES["count_held"]).fetchone()))
+
     async def probe(self) -> None:
         """Write nothing of consequence to disk: raises ``StoreUnavailable`` as accepting a message would."""
         await self._db.submit(lambda connection: write(connection, "probed", 1), durable=True)

@@ -353,6 +353,11 @@ SELECT state, count(*) AS n FROM event GROUP BY state;
 SELECT chat, count(*) AS n, min(accepted_at) AS since FROM event
  WHERE state IN ('held', 'queued') GROUP BY chat ORDER BY since;
 
+-- name: count_held
+-- What waits for a person's word.
+SELECT count(*) AS n, min(changed_at) AS since FROM event
+ WHERE state = 'held' AND state IN ('held', 'queued') AND hold IS NOT NULL;
+
 -- name: count_parts
 -- Each state with the age of its oldest, and how many messages went wrong lately.
 SELECT worker, state, count(*) AS n, min(accepted_at) AS since, 0 AS lately FROM part
