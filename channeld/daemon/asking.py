@@ -72,7 +72,11 @@ class Asking:
 
     def has_dialog(self, session: Session) -> bool:
         """Tell whether a session waits at a dialog, so that it takes up nothing else."""
-        return bool(self._prompts.open_ones(instance=session.instance))
+        return (
+            bool(self._prompts.open_ones(instance=session.instance))
+            or self._interview.holds(session)
+            or self._pairing.is_on(session)
+        )
 
     def close(self) -> None:
         """Stop; what is open stays open on disk."""

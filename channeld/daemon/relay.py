@@ -14,7 +14,7 @@ from channeld.core.access import Role
 from channeld.core.hooks import Report
 from channeld.core.ids import worker_of
 from channeld.core.permission import Option, Request
-from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who
+from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who, in_words
 from channeld.core.turns import Origin
 from channeld.daemon.prompts import Prompts, Screens
 from channeld.daemon.session import Session
@@ -129,7 +129,7 @@ class Relay:
         self._ledger(session.instance).again |= {prompt.content.data["digest"] for prompt in allowed}
         for prompt in await self._prompts.unconfirmed(session.instance):
             if prompt.kind == KIND:
-                self._prompts.spawn(self._give(session, prompt, prompt.answer, prompt.outcome))
+                self._prompts.spawn(self._give(session, prompt, prompt.answer))
 
     def session_ended(self, instance: str) -> None:
         """Forget a session's process."""
@@ -214,18 +214,16 @@ class Relay:
         if answer == Option.DETAILS:
             await self._show_all(prompt)
             return ""
-        outcome = f"{answer} – {who.name}" if who.name else answer
         if answer == Option.AGAIN:
             self._ledger(prompt.instance).again.add(prompt.content.data["digest"])
         if (session := self._session_of(prompt.instance)) is not None:
-            self._prompts.spawn(self._give(session, prompt, answer, outcome))
-        else:
-            outcome += ". The session is not connected now; it gets this as soon as it is."
-        return outcome
+            self._prompts.spawn(self._give(session, prompt, answer))
+            return ""
+        return f"{in_words(prompt, answer, who)}. The session is not connected now; it gets this as soon as it is."
 
-    async def _give(self, session: Session, prompt: StoredPrompt, answer: str, outcome: str) -> None:
+    async def _give(self, session: Session, prompt: StoredPrompt, answer: str) -> None:
         if await session.give_verdict(prompt.content.data["request_id"], allow=answer != Option.DENY):
-            await self._prompts.confirm(prompt.id, outcome)
+            await self._prompts.confirm(prompt.id)
 
     async def _show_all(self, prompt: StoredPrompt) -> None:
         data = prompt.content.data
