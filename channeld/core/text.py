@@ -6,17 +6,19 @@ import re
 import unicodedata
 from typing import Final
 
-# Everything that a reader might take for nothing between "<" and "channel": white space, zero-width and
-# direction-override characters.
-# The slash is one of them: two runs of blanks around an optional slash would take quadratic time on a long run.
-_BLANK: Final = (
-    r"[/\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    r"\ufe00-\ufe0f\ufeff]*"
+# What shows as nothing, as a blank that is none, or as another line: control and format characters, odd spaces and
+# fillers, variation selectors, and the tags that spell out text unseen.
+_HIDDEN: Final = (
+    r"\x00-\x08\x0b-\x1f\x7f-\xa0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200c\u200e\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_TAG: Final = re.compile(rf"<({_BLANK}channel)", re.IGNORECASE)
-_MASKS: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
-    r"\u202a-\u202e\u2060-\u206f\ufeff]"
+_JOINER, _EMOJI_STYLE = r"\u200d", r"\ufe0f"
+_EMOJI: Final = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+# The slash is one of them: two runs of blanks around an optional slash would take quadratic time on a long run.
+_TAG: Final = re.compile(rf"<([/\s{_HIDDEN}{_JOINER}{_EMOJI_STYLE}]*channel)", re.IGNORECASE)
+_MASKS: Final = re.compile(  # but what makes one picture of an emoji sequence
+    rf"[{_HIDDEN}]|(?<![{_EMOJI}]){_EMOJI_STYLE}|(?<![{_EMOJI}{_EMOJI_STYLE}]){_JOINER}|{_JOINER}(?![{_EMOJI}])"
 )
 _NAME_FORBIDDEN: Final = frozenset('<>[];"')
 TEXT_LIMIT: Final = 400_000
@@ -31,7 +33,10 @@ def defuse(content: str) -> str:
 
 
 def unmasked(text: str) -> str:
-    """Return text in which characters that hide or reverse others are named: what is approved must be what is read."""
+    """Return text in which characters that hide, reverse or pass for others are named.
+
+    What is approved must be what is read. Line feeds and tabs stay, and emoji made of several characters.
+    """
     return _MASKS.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
