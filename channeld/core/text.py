@@ -20,7 +20,10 @@ _TAG: Final = re.compile(rf"<([/\s{_HIDDEN}{_JOINER}{_EMOJI_STYLE}]*channel)", r
 _MASKS: Final = re.compile(  # but what makes one picture of an emoji sequence
     rf"[{_HIDDEN}]|(?<![{_EMOJI}]){_EMOJI_STYLE}|(?<![{_EMOJI}{_EMOJI_STYLE}]){_JOINER}|{_JOINER}(?![{_EMOJI}])"
 )
+_UNSEEN: Final = re.compile(rf"[{_HIDDEN}{_JOINER}{_EMOJI_STYLE}]")
 _NAME_FORBIDDEN: Final = frozenset('<>[];"')
+_QUOTES: Final = re.compile(r"[\"`\xab\xbb\u2039\u203a\u201c-\u201f\u2033\u2036\u275d-\u276f\u301d-\u301f\uff02]")
+_APOSTROPHES: Final = re.compile(r"[\u2018-\u201b\u2032\u2035\u275b\u275c]")
 TEXT_LIMIT: Final = 400_000
 """Characters of a message: whatever they are, they fit into one frame."""
 NAME_LIMIT: Final = 120
@@ -54,6 +57,14 @@ def clean_name(name: str, limit: int = NAME_LIMIT) -> str:
     kept = (" " if c.isspace() else c for c in name[: limit * 4] if c not in _NAME_FORBIDDEN)
     visible = "".join(c for c in kept if c == " " or unicodedata.category(c)[0] != "C")
     return " ".join(visible.split())[:limit]
+
+
+def short_name(name: str, limit: int = 40) -> str:
+    """Return a name fit to be quoted in a sentence of ours: short, and nothing in it ends the quotation or hides."""
+    plain = unicodedata.normalize("NFKC", name[: NAME_LIMIT * 4])
+    plain = _UNSEEN.sub(" ", _QUOTES.sub("", _APOSTROPHES.sub("'", plain)))
+    cleaned = clean_name(plain, NAME_LIMIT)
+    return cleaned if len(cleaned) <= limit else f"{cleaned[: limit - 1].rstrip()}…"
 
 
 def clean_meta(meta: dict[str, str], limit: int = 1000) -> dict[str, str]:
