@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from channeld.core.model import StoredEvent
+from channeld.core.pairing import shown_name
 from channeld.core.text import clean_name, unmasked
 from channeld.core.turns import Turn
 
@@ -58,8 +59,8 @@ def gone_stale(events: Sequence[StoredEvent], now: float) -> Card:
 def unattended(events: Sequence[StoredEvent], session: str) -> Card:
     """Ask an approver whether somebody's messages may reach a session that asks nobody."""
     inbound = events[-1].inbound
-    who = f"{clean_name(inbound.sender, 60)} ({clean_name(inbound.sender_id, 60)}) in {inbound.chat}"
-    title = f"{clean_name(inbound.sender, 60)} wrote while {session} asks nobody"
+    who = f"{shown_name(inbound.sender)} ({clean_name(inbound.sender_id, 60)}) in {inbound.chat}"
+    title = f"{shown_name(inbound.sender)} wrote while {session} asks nobody"
     body = (
         f"The session {session} does what it thinks right without asking for permission, so what {who} wrote waits for "
         f"your word. Let in, Claude acts on it unasked.\n\n{_beginnings(events)}"

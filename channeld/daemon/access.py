@@ -150,9 +150,7 @@ class Access:
             raise Refused(
                 f"There is no open request {request[:40]!r}.", hint="`channeld pair` shows them with their ids."
             )
-        await self._list.put_person(
-            found.worker, found.sender_id, DENIED, by, time.time(), name=found.sender, chat=found.chat
-        )
+        await self._list.put_person(found.worker, found.sender_id, DENIED, by, time.time())
         self._changed(by, DENIED, found.worker, found.sender_id)
         return found
 

@@ -86,7 +86,7 @@ def ask_to_pair(connection: sqlite3.Connection, worker: str, event: Inbound, now
     if row is not None:
         if row["answers"] >= pairing.MOST_ANSWERS:
             return None
-        connection.execute(QUERIES["pairing_answered"], {**who, "id": row["id"]})
+        connection.execute(QUERIES["pairing_answered"], {"id": row["id"], "chat": event.chat})
         return str(row["code"])
     if connection.execute(QUERIES["count_pairings"], {"worker": worker, "now": now}).fetchone()[0] >= pairing.MOST_OPEN:
         return None
@@ -184,9 +184,10 @@ class AccessList:
         return await self._rows("latest_changes", limit=_MOST_CHANGES)
 
     async def requests(self, now: float) -> list[dict[str, Any]]:
-        """Return the pairing requests that are open, the oldest first, with clean names and without codes."""
+        """Return the pairing requests that are open, the oldest first, with names fit to be shown and without codes."""
         rows = await self._rows("open_pairings", now=now)
-        return [{**row, "code": "", "name": clean_name(row["name"])} for row in rows]
+        codes = [row["code"] for row in rows]
+        return [{**row, "code": "", "name": pairing.shown_name(row["name"], codes)} for row in rows]
 
     async def approve(
         self, code: str, worker: str | None, role: Role, by: str, now: float, only: str | None = None
@@ -204,7 +205,7 @@ class AccessList:
                 return None
             found = rows[place]
             _put_person(connection, found["worker"], found["sender_id"], role, now, by)
-            return {**found, "code": "", "name": clean_name(found["name"])}
+            return {**found, "code": "", "name": pairing.shown_name(found["name"], [code])}
 
         return await self._submit(work, durable=True)
 

@@ -485,7 +485,8 @@ INSERT INTO pairing (id, worker, sender_id, name, chat, code, answers, asked_at,
 VALUES (:id, :worker, :sender_id, :name, :chat, :code, 1, :now, :expires_at);
 
 -- name: pairing_answered
-UPDATE pairing SET answers = answers + 1, name = :name, chat = :chat WHERE id = :id;
+-- The name stays as it was before its bearer knew the code.
+UPDATE pairing SET answers = answers + 1, chat = :chat WHERE id = :id;
 
 -- name: delete_pairing
 DELETE FROM pairing WHERE worker = :worker AND sender_id = :sender_id RETURNING chat, name;
