@@ -70,7 +70,7 @@ async def test_no_name_shows_a_code(worker, client, daemon):
     form = (await client.next_request())["params"]["message"]
     assert "as a chatter" in form and form.index("chatter") < form.index("pager id 66") < form.index("“Eve”")
     assert code.lower().replace("-", " ") not in form
-    titles = {(await asked(worker)).title for _ in range(2)}
+    titles = {(await worker.shown("pairing")).title for _ in range(2)}
     about = "Somebody asks to write to Claude, as a chatter: pager id"
     assert titles == {
         f"{about} 66, who chose the name “Eve”", f"{about} 77, who chose the name “(name left out)”",

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from channeld.daemon.limits import Limits
+from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
 from tests.doubles.worker_end import ASKING
@@ -148,9 +149,9 @@ async def test_every_chat_that_waits_is_told(pager):
     async with scene(pager) as (_, worker, claude):
         await claude.type("a long job")
         await worker.accepted("1", text="please")
-        await prompt_of(worker, "waiting")
+        await worker.shown("waiting")
         await worker.accepted("2", chat="pager:b", text="me too")
-        assert (await prompt_of(worker, "waiting")).chat == "pager:b"
+        assert (await worker.shown("waiting")).chat == "pager:b"
 
 
 async def test_now_is_about_what_was_written_before_it(pager):
@@ -191,7 +192,7 @@ async def test_what_an_earlier_daemon_held_is_asked_about(pager, kind):
         await worker.begin(ASKING)
         async with daemon.client() as client:
             await Hooked(client, "auto").type("hello")
-            card = await prompt_of(worker, kind)
+            card = await worker.shown(kind)
             assert "> please" in card.body
 
 
