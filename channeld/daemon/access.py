@@ -10,7 +10,7 @@ import structlog
 
 from channeld.config import Worker
 from channeld.core import pairing
-from channeld.core.access import DENIED, LONGEST_ID, Policy, Role, Ruling, room_of, rule, standing_role
+from channeld.core.access import DENIED, LONGEST_ID, Policy, Role, Ruling, is_sender_id, room_of, rule, standing_role
 from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Inbound
@@ -387,7 +387,7 @@ class Access:
 
 
 def _check_id(sender_id: str) -> None:
-    if not 0 < len(sender_id) <= LONGEST_ID or not sender_id.isprintable() or sender_id != sender_id.strip():
+    if not is_sender_id(sender_id):
         raise Refused(
             f"{sender_id[:40]!r} cannot be a sender's id.",
             hint="Use the user_id of a message's tag, or the id that `channeld pair` shows.",
