@@ -129,8 +129,8 @@ class App:
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
-            prompts, notices, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
-            say=notices.say,
+            prompts, notices, spool, mode=config.permissions.relay, matching_s=limits.matching_s,
+            session_of=self._router.sessions.get,
         )  # fmt: skip
         interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
         pairing = PairingDialog(access, prompts, target=lookout.target, in_terminal=config.permissions.pairing_dialog)

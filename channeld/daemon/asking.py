@@ -44,9 +44,9 @@ class Asking:
         """Hear that a tool call has ended."""
         self._relay.tool_ended(session, report)
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
+    def turn_ended(self, session: Session, turn_id: str) -> None:
         """Hear that a turn has ended."""
-        self._relay.turn_ended(session, prompt_id)
+        self._relay.turn_ended(session, turn_id)
 
     # -- sessions
 
@@ -72,7 +72,11 @@ class Asking:
 
     def has_dialog(self, session: Session) -> bool:
         """Tell whether a session waits at a dialog, so that it takes up nothing else."""
-        return bool(self._prompts.open_ones(instance=session.instance))
+        return (
+            bool(self._prompts.open_ones(instance=session.instance))
+            or self._interview.holds(session)
+            or self._pairing.is_on(session)
+        )
 
     def close(self) -> None:
         """Stop; what is open stays open on disk."""

@@ -352,15 +352,16 @@ UPDATE prompt SET content = :content WHERE id = :id;
 
 -- name: answer_prompt
 -- Of two answers the first one finds it open.
-UPDATE prompt SET state = 'answered', answer = :answer, by_worker = :by_worker, by_id = :by_id, by_name = :by_name,
-       settled_at = :now
+UPDATE prompt SET state = 'answered', answer = :answer, outcome = :outcome, by_worker = :by_worker, by_id = :by_id,
+       by_name = :by_name, settled_at = :now
  WHERE id = :id AND state = 'open';
 
 -- name: carried_out_prompt
-UPDATE prompt SET outcome = :outcome, carried_out = :carried_out WHERE id = :id AND state = 'answered';
+UPDATE prompt SET outcome = coalesce(:outcome, outcome), carried_out = 1 WHERE id = :id AND state = 'answered';
 
 -- name: reopen_prompt
-UPDATE prompt SET state = 'open', answer = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
+-- Not where the same has been asked anew meanwhile.
+UPDATE OR IGNORE prompt SET state = 'open', answer = '', outcome = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
  WHERE id = :id AND state = 'answered' AND carried_out = 0;
 
 -- name: close_prompt
@@ -371,6 +372,9 @@ SELECT * FROM prompt WHERE state = 'open' OR (state = 'answered' AND carried_out
 
 -- name: find_prompt
 SELECT * FROM prompt WHERE id = :id;
+
+-- name: last_settled_prompts
+SELECT * FROM prompt WHERE settled_at IS NOT NULL ORDER BY settled_at DESC, id LIMIT :limit;
 
 -- name: latest_prompts
 SELECT * FROM prompt ORDER BY asked_at DESC, id LIMIT :limit;

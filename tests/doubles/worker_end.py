@@ -11,13 +11,17 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import msgspec
+
 from channeld.ipc import messages as m
-from tests.doubles.stores import message
+from tests.doubles.stores import SENDER, message
 
 TIMEOUT_S = 20.0
 T = TypeVar("T", bound=m.Message)
 RELAY = Path(__file__).with_name("relay_worker.py")
 CAPABILITIES = m.Capabilities(tools=["reply", "edit_message", "react", "download_attachment"], max_text=4000)
+ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
+"""Of a worker that shows prompts too."""
 
 
 class WorkerEnd:
@@ -80,6 +84,38 @@ class WorkerEnd:
                     return frame
                 self._kept.append(frame)
         raise ConnectionError("the daemon is gone")
+
+    # -- prompts
+
+    async def shown(self, kind: str | None = None, state: str = "open") -> m.Prompt:
+        """Return the next prompt in a state that people are shown, perhaps of a kind."""
+        return await self.expect(m.Prompt, lambda frame: frame.state == state and kind in {None, frame.kind})
+
+    def give(self, prompt: m.Prompt, text: str, sender_id: str = SENDER) -> int:
+        """Have Ann, or another sender, answer a prompt, and return the answer's ref."""
+        self._refs += 1
+        self.send(m.AnswerPrompt(ref=self._refs, id=prompt.id, answer=text, sender_id=sender_id, sender="Ann"))
+        return self._refs
+
+    async def answer(self, prompt: m.Prompt, text: str, sender_id: str = SENDER) -> None:
+        """Answer a prompt, and return when that counts."""
+        said = await self._verdict_on(self.give(prompt, text, sender_id))
+        assert isinstance(said, m.Accepted), said
+
+    async def refused(self, prompt: m.Prompt, text: str, sender_id: str = SENDER) -> m.Refused:
+        """Answer a prompt in vain, and return what whoever answered is told."""
+        said = await self._verdict_on(self.give(prompt, text, sender_id))
+        assert isinstance(said, m.Refused), said
+        return said
+
+    async def _verdict_on(self, ref: int) -> m.Accepted | m.Refused:
+        return await self.expect((m.Accepted, m.Refused), lambda frame: frame.ref == ref)
+
+    def passed_over(self, kind: type[T]) -> list[T]:
+        """Return the frames of a kind that have come so far and that nobody expected."""
+        return [frame for frame in self._kept if isinstance(frame, kind)]
+
+    # -- the end
 
     async def gone(self) -> None:
         """Return when the daemon has closed its end."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 import pytest
 
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
-from tests.doubles.stores import SENDER
-from tests.doubles.worker_end import CAPABILITIES
+from tests.doubles.worker_end import ASKING
 
-ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
 FORM = "elicitation/create"
 WITHDRAWN = "notifications/cancelled"
 
@@ -48,11 +45,6 @@ def typed(code):
     return {"action": "accept", "content": {"code": code}}
 
 
-async def asked(worker, state="open"):
-    """Return the next pairing prompt that the worker is shown."""
-    return await worker.expect(m.Prompt, lambda prompt: (prompt.kind, prompt.state) == ("pairing", state))
-
-
 async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     """Platform, id, name and role stand there, the code never; typed, it lets the sender in and tells him."""
     code = await code_of(worker)
@@ -60,11 +52,11 @@ async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     message = form["params"]["message"]
     assert all(word in message for word in ("Eve", "66", "pager", "chatter"))
     assert code not in str(form["params"]) and code.replace("-", "") not in str(form["params"])
-    prompt = await asked(worker)
+    prompt = await worker.shown("pairing")
     assert prompt.chat == "pager:a" and "Eve" in prompt.title and code not in prompt.title + prompt.body
     await client.respond(form, typed(code.lower()))
     assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
-    assert (await asked(worker, "elsewhere")).id == prompt.id
+    assert (await worker.shown("pairing", "elsewhere")).id == prompt.id
     await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
 
 
@@ -94,9 +86,8 @@ async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
         form = await client.next_request()
         assert ("No open request has this code" in form["params"]["message"]) is (n > 0)
         await client.respond(form, typed("AAAA-AAAA"))
-    prompt = await asked(worker)
-    worker.send(m.AnswerPrompt(ref=80, id=prompt.id, answer=code, sender_id=SENDER, sender="Ann"))
-    assert "Three wrong codes" in (await worker.expect(m.Refused, lambda frame: frame.ref == 80)).text
+    prompt = await worker.shown("pairing")
+    assert "Three wrong codes" in (await worker.refused(prompt, code)).text
     assert client._asked.empty()
 
 
@@ -104,13 +95,11 @@ async def test_an_approver_types_the_code_in_his_chat(worker, client):
     """The form in the terminal is withdrawn by that; strangers cannot answer about themselves."""
     code = await code_of(worker)
     form = await client.next_request()
-    prompt = await asked(worker)
-    worker.send(m.AnswerPrompt(ref=81, id=prompt.id, answer=code, sender_id="66", sender="Eve"))
-    assert (await worker.expect(m.Refused, lambda frame: frame.ref == 81)).code == "not_allowed"
-    worker.send(m.AnswerPrompt(ref=82, id=prompt.id, answer=code, sender_id=SENDER, sender="Ann"))
-    await worker.expect(m.Accepted, lambda frame: frame.ref == 82)
+    prompt = await worker.shown("pairing")
+    assert (await worker.refused(prompt, code, sender_id="66")).code == "not_allowed"
+    await worker.answer(prompt, code)
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
-    assert "Ann" in (await asked(worker, "answered")).answer
+    assert "Ann" in (await worker.shown("pairing", "answered")).answer
 
 
 async def test_one_code_lets_in_only_the_one_who_was_named(worker, client):
@@ -132,10 +121,9 @@ async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client):
     await client.respond(form, {"action": "decline"})
     form = await client.next_request()
     assert "Mallory" in form["params"]["message"]
-    prompts = [await asked(worker), await asked(worker)]
+    prompts = [await worker.shown("pairing"), await worker.shown("pairing")]
     mallory = next(prompt for prompt in prompts if "Mallory" in prompt.title)
-    worker.send(m.AnswerPrompt(ref=83, id=mallory.id, answer="Deny", sender_id=SENDER, sender="Ann"))
-    await worker.expect(m.Accepted, lambda frame: frame.ref == 83)
+    await worker.answer(mallory, "Deny")
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
     assert client._asked.empty()
 
@@ -147,9 +135,9 @@ async def test_it_makes_room_for_a_permission_prompt(worker, client):
     params = {"request_id": "abcde", "tool_name": "Bash", "description": "", "input_preview": '{ "command": "ls" }'}
     await client.notify("notifications/claude/channel/permission_request", params)
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
-    prompt = await worker.expect(m.Prompt, lambda prompt: prompt.kind == "permission")
+    prompt = await worker.shown("permission")
     assert client._asked.empty()
-    worker.send(m.AnswerPrompt(ref=84, id=prompt.id, answer="Deny", sender_id=SENDER, sender="Ann"))
+    await worker.answer(prompt, "Deny")
     again = await client.next_request()
     assert again["id"] != form["id"] and "Eve" in again["params"]["message"]
 
@@ -174,7 +162,7 @@ async def test_it_can_be_turned_off(pager):
         async with daemon.client() as client:
             client.held_methods.add(FORM)
             await code_of(worker)
-            assert "Eve" in (await asked(worker)).title
+            assert "Eve" in (await worker.shown("pairing")).title
             await Hooked(client).take()
             assert client._asked.empty()
 
@@ -184,7 +172,7 @@ async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, da
     assert daemon.cli("pair", "dialog").stdout == "Nobody asks to be let in.\n"
     code = await code_of(worker)
     await client.respond(await client.next_request(), {"action": "decline"})
-    await asked(worker)
+    await worker.shown("pairing")
     printed = await asyncio.to_thread(daemon.cli, "pair", "dialog")
     assert printed.stdout == "The form is open in the terminal of main: type the code there.\n"
     await client.respond(await client.next_request(), typed(code))

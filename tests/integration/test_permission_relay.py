@@ -6,19 +6,17 @@ import asyncio
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from channeld.core.permission import Option
+from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from channeld.store.access import AccessList
 from channeld.store.db import Database
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
-from tests.doubles.stores import SENDER
-from tests.doubles.worker_end import CAPABILITIES
+from tests.doubles.worker_end import ASKING
 
-ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
 LS = {"command": "ls -l", "description": "list"}
 WHOLE = [Option.ALLOW, Option.AGAIN, Option.DENY, Option.DETAILS]
 
@@ -43,64 +41,45 @@ async def claude(daemon, worker):
         yield session
 
 
-async def shown(worker, state="open"):
-    """Return the next prompt in a state that the worker is shown."""
-    return await worker.expect(m.Prompt, lambda prompt: prompt.state == state)
-
-
-_refs = iter(range(1, 10_000))
-
-
-async def answer(worker, prompt, text, sender_id=SENDER):
-    """Answer a prompt and return what the daemon says of that."""
-    ref = 100_000 + next(_refs)
-    worker.send(m.AnswerPrompt(ref=ref, id=prompt.id, answer=text, sender_id=sender_id, sender="Ann"))
-    return await worker.expect(m.Accepted, lambda frame: frame.ref == ref)
-
-
-async def refused(worker, prompt, text, sender_id=SENDER):
-    """Answer a prompt and return the refusal."""
-    ref = 100_000 + next(_refs)
-    worker.send(m.AnswerPrompt(ref=ref, id=prompt.id, answer=text, sender_id=sender_id, sender="Ann"))
-    return await worker.expect(m.Refused, lambda frame: frame.ref == ref)
-
-
 @pytest.mark.parametrize(("option", "behavior"), [(Option.ALLOW, "allow"), (Option.DENY, "deny")])
 async def test_an_approver_answers_in_the_chat_that_the_turn_came_from(daemon, worker, claude, option, behavior):
     """The prompt shows the whole input there, and the verdict reaches the client under its own id."""
     assert await claude.dialog("abcde", "Bash", LS) == {}
-    prompt = await shown(worker)
+    prompt = await worker.shown()
     assert (prompt.chat, prompt.kind, prompt.options) == ("pager:a", "permission", WHOLE)
     assert "Bash" in prompt.title and "command: ls -l\ndescription: list" in prompt.body
-    await answer(worker, prompt, option)
+    await worker.answer(prompt, option)
     assert await claude.verdict() == {"request_id": "abcde", "behavior": behavior}
-    settled = await shown(worker, "answered")
+    settled = await worker.shown(state="answered")
     assert (settled.id, settled.answer) == (prompt.id, f"{option} – Ann")
-    late = await refused(worker, prompt, Option.ALLOW)
+    late = await worker.refused(prompt, Option.ALLOW)
     assert late.code == "settled" and "answered already by Ann" in late.text
 
 
 async def test_exactly_this_again_is_not_asked_twice(daemon, worker, claude):
     """The same call is allowed from the hook; another input, or the same one in another session, is asked."""
     await claude.dialog("abcde", "Bash", LS)
-    await answer(worker, await shown(worker), Option.AGAIN)
+    await worker.answer(await worker.shown(), Option.AGAIN)
     assert (await claude.verdict())["behavior"] == "allow"
-    await shown(worker, "answered")
+    await worker.shown(state="answered")
     decision = await claude.dialog("abcdf", "Bash", LS)
     assert decision["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
     assert await claude.dialog("abcdg", "Bash", {**LS, "command": "ls -la"}) == {}
-    assert "ls -la" in (await shown(worker)).body  # and nothing was shown for the second one
+    assert "ls -la" in (await worker.shown()).body  # and nothing was shown for the second one
     async with daemon.client() as other:
         second = Hooked(other)
+        await second.type("hello")
         assert await second.dialog("abcdh", "Bash", LS) == {}
+        asked = await worker.shown()
+        assert "command: ls -l\n" in asked.body and "yes abcdh" in asked.body
 
 
 async def test_it_is_still_allowed_after_a_restart_of_the_daemon(daemon, worker, claude, pager):
     """What holds for the session's process is not forgotten with the daemon."""
     await claude.dialog("abcde", "Bash", LS)
-    await answer(worker, await shown(worker), Option.AGAIN)
+    await worker.answer(await worker.shown(), Option.AGAIN)
     await claude.verdict()
-    await shown(worker, "answered")
+    await worker.shown(state="answered")
     await daemon.restart_after_kill()
     await (await pager.life()).begin(ASKING)
     await daemon.attached(claude.client)
@@ -112,49 +91,49 @@ async def test_the_terminal_may_be_faster(daemon, worker, claude):
     """When the call is reported done, the prompt closes everywhere as answered elsewhere."""
     use_id = await claude.tool("Bash", LS)
     await claude.dialog("abcde", "Bash", LS)
-    prompt = await shown(worker)
+    prompt = await worker.shown()
     await claude.done(use_id, "Bash", {**LS, "command": "another"})
     await claude.done(use_id, "Bash", LS)
-    closed = await shown(worker, "elsewhere")
+    closed = await worker.shown(state="elsewhere")
     assert closed.id == prompt.id
-    assert "elsewhere" in (await refused(worker, prompt, Option.ALLOW)).text
+    assert "elsewhere" in (await worker.refused(prompt, Option.ALLOW)).text
 
 
 async def test_the_end_of_the_turn_closes_its_prompts(daemon, worker, claude):
     """After Escape and a new prompt nobody waits at the old dialog; a subagent's in the background may stay."""
     await claude.dialog("abcde", "Bash", LS)
-    prompt = await shown(worker)
+    prompt = await worker.shown()
     await claude.dialog("abcdf", "Bash", {"command": "pwd"}, agent_id="a1")
-    background = await shown(worker)
+    background = await worker.shown()
     await claude.type("something else")
-    assert (await shown(worker, "elsewhere")).id == prompt.id
-    await answer(worker, background, Option.ALLOW)
+    assert (await worker.shown(state="elsewhere")).id == prompt.id
+    await worker.answer(background, Option.ALLOW)
     assert (await claude.verdict())["request_id"] == "abcdf"
 
 
 async def test_a_prompt_expires_with_the_session(daemon, worker, claude):
     """The end of the session's process is the end of its prompts."""
     await claude.dialog("abcde", "Bash", LS)
-    prompt = await shown(worker)
+    prompt = await worker.shown()
     claude.client.kill()
-    assert (await shown(worker, "expired")).id == prompt.id
-    assert "any more" in (await refused(worker, prompt, Option.ALLOW)).text
+    assert (await worker.shown(state="expired")).id == prompt.id
+    assert "any more" in (await worker.refused(prompt, Option.ALLOW)).text
 
 
 async def test_a_cut_input_can_be_allowed_only_after_all_of_it_was_sent(daemon, worker, claude):
     """First a part and no Allow; Details sends a file with the whole input, and then it can be allowed."""
     long = {"command": "echo start; " + "x" * 9000 + "; rm -rf /important; " + "y" * 9000}
     await claude.dialog("abcde", "Bash", long)
-    prompt = await shown(worker)
+    prompt = await worker.shown()
     assert prompt.options == [Option.DETAILS, Option.DENY] and "rm -rf" not in prompt.body
-    assert (await refused(worker, prompt, Option.ALLOW)).code == "bad_answer"
+    assert (await worker.refused(prompt, Option.ALLOW)).code == "bad_answer"
     await worker.accepted("2", text="no message of ours")
-    await answer(worker, prompt, Option.DETAILS)
-    whole = await shown(worker)
+    await worker.answer(prompt, Option.DETAILS)
+    whole = await worker.shown()
     assert whole.id == prompt.id and whole.options == [Option.ALLOW, Option.AGAIN, Option.DENY]
     assert whole.file is not None
     assert long["command"] in await asyncio.to_thread(Path(whole.file).read_text)
-    await answer(worker, whole, Option.ALLOW)
+    await worker.answer(whole, Option.ALLOW)
     assert (await claude.verdict())["behavior"] == "allow"
 
 
@@ -166,30 +145,35 @@ async def test_without_its_hook_a_cut_input_can_only_be_denied(daemon, worker):
         params = {"request_id": "abcde", "tool_name": "Bash", "description": "d",
                   "input_preview": '{ "command": "echo\n⋯ 9 code points elided ⋯\nend" }'}  # fmt: skip
         await client.notify("notifications/claude/channel/permission_request", params)
-        prompt = await shown(worker)
+        prompt = await worker.shown()
         assert prompt.options == [Option.DENY] and "terminal" in prompt.body
         await client.notify(
             "notifications/claude/channel/permission_request",
             {**params, "request_id": "abcdf", "input_preview": '{ "command": "ls" }'},
         )
-        assert (await shown(worker)).options == [Option.ALLOW, Option.DENY, Option.DETAILS]
-        await answer(worker, prompt, Option.DENY)
+        assert (await worker.shown()).options == [Option.ALLOW, Option.DENY, Option.DETAILS]
+        await worker.answer(prompt, Option.DENY)
         assert await bare.verdict() == {"request_id": "abcde", "behavior": "deny"}
 
 
-async def test_two_calls_that_look_alike_are_not_told_apart_by_guessing(daemon, worker, claude):
+async def test_two_calls_that_look_alike_are_not_told_apart_by_guessing(pager):
     """Two long inputs that differ only where nothing is shown: neither can be allowed from afar."""
-    for n, request_id in enumerate(("abcde", "abcdf")):
-        text = {"command": "a" * 3000 + f"{n}" + "b" * 3000}
-        await claude.dialog(request_id, "Bash", text)
-    for _ in range(2):
-        assert (await shown(worker)).options == [Option.DENY]
+    # The second one has to come while the first one's hook is still looked for.
+    async with Daemon(pager.config, limits=Limits(matching_s=3.0)) as daemon, daemon.client() as client:
+        worker, claude = await pager.life(), Hooked(client)
+        await worker.begin(ASKING)
+        await worker.accepted("1", text="do it")
+        await claude.take()
+        for n, request_id in enumerate(("abcde", "abcdf")):
+            await claude.dialog(request_id, "Bash", {"command": "a" * 3000 + f"{n}" + "b" * 3000})
+        for _ in range(2):
+            assert (await worker.shown()).options == [Option.DENY]
 
 
 async def test_what_hides_in_an_input_is_shown(daemon, worker, claude):
     """A direction override is named, and no line of a value passes for another value."""
     await claude.dialog("abcde", "Bash", {"command": "ls\u202e\ntimeout: 5", "timeout": 9})
-    assert "command:\n  ls[U+202E]\n  timeout: 5\ntimeout = 9" in (await shown(worker)).body
+    assert "command:\n  ls[U+202E]\n  timeout: 5\ntimeout = 9" in (await worker.shown()).body
 
 
 async def test_an_answer_to_the_own_chat_needs_nobody(daemon, worker, claude):
@@ -204,24 +188,20 @@ async def test_an_answer_to_the_own_chat_needs_nobody(daemon, worker, claude):
         ("abcdi", "mcp__channeld__search_messages", {}),
     ):
         assert await claude.dialog(request_id, name, {"chat_id": "pager:a", "text": "x", **more}) == {}
-        assert name in (await shown(worker)).title
+        assert name in (await worker.shown()).title
 
 
 async def test_only_approvers_answer(daemon, worker, claude):
     """Somebody else is refused, and the prompt stays open; of two answers at once one wins."""
     await claude.dialog("abcde", "Bash", LS)
-    prompt = await shown(worker)
-    assert (await refused(worker, prompt, Option.ALLOW, sender_id="999")).code == "not_allowed"
-    assert (await refused(worker, prompt, "Maybe")).code == "bad_answer"
-    frames = [
-        m.AnswerPrompt(ref=ref, id=prompt.id, answer=text, sender_id=SENDER, sender="Ann")
-        for ref, text in ((900_001, Option.ALLOW), (900_002, Option.DENY))
-    ]
-    worker.send(*frames)
-    lost = await worker.expect(m.Refused, lambda frame: frame.ref > 900_000)
-    won = await worker.expect(m.Accepted, lambda frame: frame.ref > 900_000)
-    assert {lost.ref, won.ref} == {900_001, 900_002} and lost.code == "settled"
-    assert (await claude.verdict())["behavior"] == ("allow" if won.ref == 900_001 else "deny")
+    prompt = await worker.shown()
+    assert (await worker.refused(prompt, Option.ALLOW, sender_id="999")).code == "not_allowed"
+    assert (await worker.refused(prompt, "Maybe")).code == "bad_answer"
+    allow, deny = worker.give(prompt, Option.ALLOW), worker.give(prompt, Option.DENY)
+    lost = await worker.expect(m.Refused, lambda frame: frame.ref in {allow, deny})
+    won = await worker.expect(m.Accepted, lambda frame: frame.ref in {allow, deny})
+    assert lost.ref != won.ref and lost.code == "settled"
+    assert (await claude.verdict())["behavior"] == ("allow" if won.ref == allow else "deny")
 
 
 async def test_a_group_is_told_one_line_and_the_approver_is_asked_privately(pager):
@@ -245,7 +225,7 @@ async def test_a_group_is_told_one_line_and_the_approver_is_asked_privately(page
             await worker.accepted("g1", text="do it", chat="pager:g", group=True)
             await claude.take()
             await claude.dialog("abcde", "Bash", LS)
-            assert (await shown(worker)).chat == "pager:a"
+            assert (await worker.shown()).chat == "pager:a"
             line = await worker.expect(m.Notice, lambda notice: notice.chat == "pager:g")
             assert "permission" in line.text and "ls" not in line.text.split()
 
@@ -253,13 +233,13 @@ async def test_a_group_is_told_one_line_and_the_approver_is_asked_privately(page
 async def test_a_worker_that_comes_later_is_shown_what_is_open(daemon, worker, claude, pager):
     """A new process of the worker knows of no prompt and is told anew."""
     await claude.dialog("abcde", "Bash", LS)
-    prompt = await shown(worker)
+    prompt = await worker.shown()
     worker.kill()
     life = await pager.life()
     await life.begin(ASKING)
-    again = await shown(life)
+    again = await life.shown()
     assert (again.id, again.body) == (prompt.id, prompt.body)
-    await answer(life, again, Option.ALLOW)
+    await life.answer(again, Option.ALLOW)
     assert (await claude.verdict())["behavior"] == "allow"
 
 
@@ -280,4 +260,4 @@ async def test_relay_off_shows_nothing(pager):
             await worker.accepted("2", text="still here")
             await claude.stop()
             await claude.take()
-            assert not [frame for frame in worker._kept if isinstance(frame, m.Prompt)]
+            assert not worker.passed_over(m.Prompt)

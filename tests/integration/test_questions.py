@@ -6,16 +6,13 @@ import asyncio
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
-from tests.doubles.stores import SENDER
-from tests.doubles.worker_end import CAPABILITIES
+from tests.doubles.worker_end import ASKING
 
-ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
 COLOURS = {
     "questions": [
         {"question": "Which colours?", "header": "C", "multiSelect": True,
@@ -50,27 +47,16 @@ def held(claude, tool, fields):
     )
 
 
-async def shown(worker, kind, state="open"):
-    """Return the next prompt of a kind and state that the worker is shown."""
-    return await worker.expect(m.Prompt, lambda prompt: (prompt.kind, prompt.state) == (kind, state))
-
-
-async def answer(worker, prompt, text, sender_id=SENDER):
-    """Answer a prompt and return what the daemon says of that."""
-    worker.send(m.AnswerPrompt(ref=77, id=prompt.id, answer=text, sender_id=sender_id, sender="Ann"))
-    return await worker.expect(m.Accepted if sender_id == SENDER else m.Refused, lambda frame: frame.ref == 77)
-
-
 async def test_questions_are_asked_one_after_the_other_and_answered_in_claudes_labels(worker, claude):
     """Several options, then words of one's own; the client gets both at once."""
     output = held(claude, "AskUserQuestion", COLOURS)
-    first = await shown(worker, "question")
+    first = await worker.shown("question")
     assert (first.options, first.multiple, first.free) == (["Red", "Blue"], True, True)
     assert "Red: warm" in first.body and "(1 of 2)" in first.title
-    await answer(worker, first, '["Red","Blue"]')
-    second = await shown(worker, "question")
+    await worker.answer(first, '["Red","Blue"]')
+    second = await worker.shown("question")
     assert (second.options, second.multiple) == (["A", "B"], False)
-    await answer(worker, second, "something else")
+    await worker.answer(second, "something else")
     decision = (await output)["hookSpecificOutput"]
     assert decision["permissionDecision"] == "allow"
     assert decision["updatedInput"]["answers"] == {"Which colours?": "Red, Blue", "Name?": "something else"}
@@ -81,17 +67,17 @@ async def test_a_plan_is_approved_or_sent_back_in_words(worker, claude, tmp_path
     """Approve begins it; any other words go to Claude as the reason to go on planning; a long one comes as a file."""
     plan = {"plan": "# Plan\n1. go", "planFilePath": "/p.md"}
     output = held(claude, "ExitPlanMode", plan)
-    asked = await shown(worker, "plan")
+    asked = await worker.shown("plan")
     assert "1. go" in asked.body and asked.file is None
-    await answer(worker, asked, "more tests, please")
+    await worker.answer(asked, "more tests, please")
     decision = (await output)["hookSpecificOutput"]
     assert decision["permissionDecision"] == "deny"
     assert "more tests, please" in decision["permissionDecisionReason"]
     output = held(claude, "ExitPlanMode", {**plan, "plan": "step\n" * 2000})
-    asked = await shown(worker, "plan")
+    asked = await worker.shown("plan")
     assert asked.file is not None
     assert await asyncio.to_thread(Path(asked.file).read_text) == ("step\n" * 2000).strip()
-    await answer(worker, asked, "Approve")
+    await worker.answer(asked, "Approve")
     assert (await output)["hookSpecificOutput"]["permissionDecision"] == "allow"
 
 
@@ -101,20 +87,19 @@ async def test_escape_closes_the_question(worker, claude):
     arguments = {"event": "PreToolUse", "prompt_id": claude.turn, "permission_mode": "default", "hold": "true",
                  "tool_name": "AskUserQuestion", "tool_input": text}  # fmt: skip
     key, _ = await claude.client.start_request("tools/call", {"name": "session_event", "arguments": arguments})
-    prompt = await shown(worker, "question")
+    prompt = await worker.shown("question")
     await claude.client.notify("notifications/cancelled", {"requestId": key, "reason": "AbortError"})
-    assert (await shown(worker, "question", "elsewhere")).id == prompt.id
-    worker.send(m.AnswerPrompt(ref=78, id=prompt.id, answer='["Red"]', sender_id=SENDER, sender="Ann"))
-    assert (await worker.expect(m.Refused, lambda frame: frame.ref == 78)).code == "settled"
+    assert (await worker.shown("question", "elsewhere")).id == prompt.id
+    assert (await worker.refused(prompt, '["Red"]')).code == "settled"
 
 
 async def test_only_the_one_who_wrote_answers(worker, claude):
     """Another sender is refused; the question stays."""
     output = held(claude, "AskUserQuestion", COLOURS)
-    prompt = await shown(worker, "question")
-    assert (await answer(worker, prompt, '["Red"]', sender_id="999")).code == "not_allowed"
-    await answer(worker, prompt, '["Red"]')
-    await answer(worker, await shown(worker, "question"), "A")
+    prompt = await worker.shown("question")
+    assert (await worker.refused(prompt, '["Red"]', sender_id="999")).code == "not_allowed"
+    await worker.answer(prompt, '["Red"]')
+    await worker.answer(await worker.shown("question"), "A")
     assert (await output)["hookSpecificOutput"]["updatedInput"]["answers"]["Name?"] == "A"
 
 
@@ -138,21 +123,21 @@ async def test_without_an_answer_the_terminal_asks(pager):
             await worker.accepted("1", text="do it")
             await claude.take()
             assert await held(claude, "AskUserQuestion", COLOURS) == {}
-            assert "terminal" in (await shown(worker, "question", "expired")).answer
+            assert "terminal" in (await worker.shown("question", "expired")).answer
 
 
 async def test_a_kill_of_the_daemon_puts_the_question_to_the_terminal(daemon, worker, claude, pager):
-    """The shim answers in its place; the next daemon does not ask again."""
+    """The shim answers in its place; the next daemon does not ask again, and says where it is asked."""
     output = held(claude, "AskUserQuestion", COLOURS)
-    prompt = await shown(worker, "question")
+    prompt = await worker.shown("question")
     await daemon.kill()
     assert await output == {}
     await daemon.start()
     life = await pager.life()
     await life.begin(ASKING)
     await daemon.attached(claude.client)
-    life.send(m.AnswerPrompt(ref=79, id=prompt.id, answer='["Red"]', sender_id=SENDER, sender="Ann"))
-    assert "any more" in (await life.expect(m.Refused, lambda frame: frame.ref == 79)).text
+    assert (await life.shown("question", "expired")).answer == "It is asked at the terminal now"
+    assert "any more" in (await life.refused(prompt, '["Red"]')).text
     await daemon.attached(claude.client)
     await life.accepted("2", text="still here")
-    assert not [frame for frame in life._kept if isinstance(frame, m.Prompt)]
+    assert not life.passed_over(m.Prompt)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 
-import msgspec
 import pytest
 
 from channeld.daemon.limits import Limits
-from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
-from tests.doubles.stores import SENDER
-from tests.doubles.worker_end import CAPABILITIES
-
-ASKING = msgspec.structs.replace(CAPABILITIES, notices=True, prompts=True)
+from tests.doubles.worker_end import ASKING
 
 
 @contextlib.asynccontextmanager
@@ -31,27 +26,16 @@ async def scene(pager, config="", mode="default", **more):
             yield daemon, worker, claude
 
 
-async def prompt_of(worker, kind, state="open"):
-    """Wait for a prompt of a kind in a state."""
-    return await worker.expect(m.Prompt, lambda frame: (frame.kind, frame.state) == (kind, state))
-
-
-async def choose(worker, prompt, answer, sender_id=SENDER):
-    """Answer a prompt as a sender, and return what the daemon says."""
-    worker.send(m.AnswerPrompt(ref=900, id=prompt.id, answer=answer, sender_id=sender_id, sender="Ann"))
-    return await worker.expect((m.Accepted, m.Refused), lambda frame: frame.ref == 900)
-
-
 async def test_a_sender_is_told_what_claude_is_busy_with_and_when_it_is_not_any_more(pager):
     """The card opens while the message waits, and closes when it is pushed."""
     async with scene(pager) as (_, worker, claude):
         await claude.type("a long job")
         await worker.accepted("1", text="please")
-        card = await prompt_of(worker, "waiting")
+        card = await worker.shown("waiting")
         assert (card.chat, card.options) == ("pager:a", ["Send it in now"])
         assert "something at the terminal" in card.body
         await claude.stop()
-        assert (await prompt_of(worker, "waiting", "elsewhere")).id == card.id
+        assert (await worker.shown("waiting", "elsewhere")).id == card.id
         assert (await claude.take())["content"] == "please"
 
 
@@ -61,9 +45,9 @@ async def test_what_waits_may_be_sent_in_as_a_note(pager, how):
     async with scene(pager) as (daemon, worker, claude):
         await claude.type("a long job")
         await worker.accepted("1", text="please")
-        card = await prompt_of(worker, "waiting")
+        card = await worker.shown("waiting")
         if how == "button":
-            assert isinstance(await choose(worker, card, "Send it in now"), m.Accepted)
+            await worker.answer(card, "Send it in now")
         else:
             await worker.accepted("2", text=how)
         assert (await claude.take(within=True))["content"] == "please"
@@ -78,8 +62,8 @@ async def test_a_card_is_answered_by_its_own_sender_only(pager):
     async with scene(pager) as (daemon, worker, claude):
         await claude.type("a long job")
         await worker.accepted("1", text="please")
-        card = await prompt_of(worker, "waiting")
-        assert (await choose(worker, card, "Send it in now", sender_id="8")).code == "not_allowed"
+        card = await worker.shown("waiting")
+        assert (await worker.refused(card, "Send it in now", sender_id="8")).code == "not_allowed"
         await daemon.events_where(queued=1)
 
 
@@ -89,12 +73,12 @@ async def test_an_old_message_waits_for_its_senders_word(pager):
         await worker.accepted("1", text="old", sent_at=time.time() - 7200)
         await worker.accepted("2", text="new")
         assert (await claude.take())["content"] == "new"
-        card = await prompt_of(worker, "stale")
+        card = await worker.shown("stale")
         assert "2 h" in card.title
         assert "> old" in card.body
         await claude.stop()
         await daemon.events_where(held=1, seen=1)
-        await choose(worker, card, "Still wanted")
+        await worker.answer(card, "Still wanted")
         assert (await claude.take())["content"] == "old"
 
 
@@ -102,7 +86,7 @@ async def test_an_old_message_that_is_not_wanted_is_dropped(pager):
     """The other answer."""
     async with scene(pager) as (daemon, worker, _):
         await worker.accepted("1", text="old", sent_at=time.time() - 7200)
-        await choose(worker, await prompt_of(worker, "stale"), "Drop it")
+        await worker.answer(await worker.shown("stale"), "Drop it")
         await daemon.events_where(dropped=1)
 
 
@@ -122,14 +106,14 @@ async def test_while_nobody_is_asked_a_chatters_messages_wait_for_an_approver(pa
     """One question for all of them; let in, they go."""
     async with with_chatter(pager, mode) as (daemon, worker, claude):
         await worker.accepted("1", chat="pager:b", text="rm -rf please", sender_id="8", sender="Bob")
-        card = await prompt_of(worker, "unattended")
+        card = await worker.shown("unattended")
         assert card.chat == "pager:own"
         assert "> rm -rf please" in card.body
         await worker.accepted("2", chat="pager:b", text="more", sender_id="8", sender="Bob")
-        assert (await prompt_of(worker, "unattended")).id == card.id
+        assert (await worker.shown("unattended")).id == card.id
         await daemon.events_where(held=2, seen=1)
-        assert (await choose(worker, card, "Let in", sender_id="8")).code == "not_allowed"
-        await choose(worker, card, "Let in")
+        assert (await worker.refused(card, "Let in", sender_id="8")).code == "not_allowed"
+        await worker.answer(card, "Let in")
         assert (await claude.take())["content"] == "rm -rf please"
         await claude.stop()
         assert (await claude.take())["content"] == "more"
@@ -139,11 +123,11 @@ async def test_what_was_held_goes_when_the_session_asks_again(pager):
     """The mode is changed at the terminal: nobody has to answer any more."""
     async with with_chatter(pager, "auto") as (_, worker, claude):
         await worker.accepted("1", chat="pager:b", text="please", sender_id="8", sender="Bob")
-        await prompt_of(worker, "unattended")
+        await worker.shown("unattended")
         claude.mode = "default"
         await claude.type("typed")
         await claude.stop()
-        assert (await prompt_of(worker, "unattended", "elsewhere")).answer.startswith("The session asks again")
+        assert (await worker.shown("unattended", "elsewhere")).answer.startswith("The session asks again")
         assert (await claude.take())["content"] == "please"
 
 
@@ -151,8 +135,8 @@ async def test_an_old_message_of_a_chatter_needs_both_words(pager):
     """That its sender still wants it does not let it in."""
     async with with_chatter(pager, "auto") as (daemon, worker, claude):
         await worker.accepted("1", chat="pager:b", text="old", sender_id="8", sent_at=time.time() - 7200)
-        await choose(worker, await prompt_of(worker, "stale"), "Still wanted", sender_id="8")
-        card = await prompt_of(worker, "unattended")
+        await worker.answer(await worker.shown("stale"), "Still wanted", sender_id="8")
+        card = await worker.shown("unattended")
         await daemon.events_where(held=1, seen=1)
-        await choose(worker, card, "Let in")
+        await worker.answer(card, "Let in")
         assert (await claude.take())["content"] == "old"
