@@ -44,9 +44,9 @@ class Asking:
         """Hear that a tool call has ended."""
         self._relay.tool_ended(session, report)
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
+    def turn_ended(self, session: Session, turn_id: str) -> None:
         """Hear that a turn has ended."""
-        self._relay.turn_ended(session, prompt_id)
+        self._relay.turn_ended(session, turn_id)
 
     # -- sessions
 

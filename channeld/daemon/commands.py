@@ -269,7 +269,7 @@ class Commands:
                 f"The configuration has no worker {name} of this kind any more.",
                 hint="`channeld restart` applies that.",
             )
-        self._access.configure(worker)
+        await self._access.reconfigure(worker)
         supervisor.restart(worker)
         return {"restarting": name}
 

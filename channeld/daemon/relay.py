@@ -22,8 +22,6 @@ from channeld.daemon.spool import Spool
 
 log = structlog.get_logger()
 KIND: Final = "permission"
-PAIRING_S: Final = 0.5
-"""How long a notification waits for its hook, which comes within a millisecond where there are hooks."""
 _REMEMBERED_S: Final = 10.0
 """How long a hook waits for its notification: for some dialogs there is none."""
 _MOST_INPUT: Final = 1_000_000
@@ -37,10 +35,12 @@ class _Hook:
 
     def __init__(self, report: Report, now: float, *, allowed: bool) -> None:
         self.tool, self.input = report.tool_name, report.tool_input
-        self.prompt_id, self.agent_id = report.prompt_id, report.agent_id
+        self.turn_id, self.agent_id = report.prompt_id, report.agent_id
         self.at, self.allowed = now, allowed
-        self.prompt: str | None = None
-        """Id of the prompt that it belongs to; empty while that is being opened."""
+        self.is_matched = False
+        """Whether its notification has been found."""
+        self.prompt_id = ""
+        """Of the prompt that was opened for the two of them."""
 
 
 class _Ledger:
@@ -64,8 +64,8 @@ class Relay:
         spool: Spool,
         *,
         mode: str,
+        matching_s: float,
         session_of: Callable[[str], Session | None],
-        say: Callable[[str, str], None],
     ) -> None:
         """Wire it.
 
@@ -74,11 +74,11 @@ class Relay:
             screens: where prompts can be shown.
             spool: where inputs that are too long for a message are put.
             mode: ``origin``, ``approvers`` or ``off``.
+            matching_s: how long a notification waits for its hook.
             session_of: returns the attached session of a process.
-            say: tells a chat a line.
         """
         self._prompts, self._screens, self._spool, self._mode = prompts, screens, spool, mode
-        self._session_of, self._say = session_of, say
+        self._matching_s, self._session_of = matching_s, session_of
         self._ledgers: dict[str, _Ledger] = {}
         prompts.on(KIND, self._answered, keeps=frozenset({Option.DETAILS}), confirms=True)
 
@@ -117,10 +117,10 @@ class Relay:
                 self._prompts.close_soon(prompt.id, PromptState.ELSEWHERE, "Allowed at the terminal")
                 return
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
+    def turn_ended(self, session: Session, turn_id: str) -> None:
         """A turn is over: its dialogs are closed. One of a subagent in the background may stay."""
         for prompt in self._prompts.open_ones(kind=KIND, instance=session.instance):
-            if prompt.content.data["prompt_id"] in {"", prompt_id} and not prompt.content.data["agent_id"]:
+            if prompt.content.data["turn_id"] in {"", turn_id} and not prompt.content.data["agent_id"]:
                 self._prompts.close_soon(prompt.id, PromptState.ELSEWHERE, "Answered or closed at the terminal")
 
     async def session_attached(self, session: Session) -> None:
@@ -143,26 +143,26 @@ class Relay:
             return
         turn = session.turns.turn
         running = turn.prompt_id if turn is not None else ""
-        prompt_id = hook.prompt_id if hook is not None else running
-        origin = turn.origin if turn is not None and prompt_id == running else None
+        turn_id = hook.turn_id if hook is not None else running
+        origin = turn.origin if turn is not None and turn_id == running else None
         tool_input = hook.input if hook is not None and len(hook.input) <= _MOST_INPUT else None
         card = permission.card(request, tool_input, session=session.name, full=False)
-        opened = await self._prompts.open(
+        prompt_id = await self._prompts.open(
             KIND, card.title, card.body, card.options,
             audience=self._audience(origin), instance=session.instance, session=session.name,
             key=f"{KIND}:{session.instance}:{request.request_id}",
             data={
                 "request_id": request.request_id, "tool": request.tool, "description": request.description,
-                "preview": request.preview, "input": tool_input, "prompt_id": prompt_id,
+                "preview": request.preview, "input": tool_input, "turn_id": turn_id,
                 "agent_id": hook.agent_id if hook is not None else "", "project": session.project,
                 "digest": permission.digest(request.tool, tool_input) if tool_input is not None else "",
                 "origin": origin.chat if origin is not None else "",
             },
         )  # fmt: skip
         if hook is not None:
-            hook.prompt = opened
+            hook.prompt_id = prompt_id
         if self._mode != "off" and origin is not None and origin.group:
-            self._tell_group(self._ledger(session.instance), origin.chat, prompt_id)
+            self._tell_group(self._ledger(session.instance), origin.chat, turn_id)
 
     async def _hook_of(self, session: Session, request: Request) -> _Hook | None:
         """Return the hook that came with a notification, None where that is not certain."""
@@ -172,7 +172,7 @@ class Relay:
         news = asyncio.Event()
         ledger.waiting.add(news)
         try:
-            async with asyncio.timeout(PAIRING_S):
+            async with asyncio.timeout(self._matching_s):
                 while True:
                     hook = self._pick(ledger, request)
                     if hook is not None and permission.is_certain(request.preview, hook.input):
@@ -184,16 +184,17 @@ class Relay:
         finally:
             ledger.waiting.discard(news)
         if hook is not None:
-            hook.prompt = ""
+            hook.is_matched = True
         return hook
 
     def _pick(self, ledger: _Ledger, request: Request) -> _Hook | None:
         hooks = [hook for hook in ledger.hooks if hook.tool == request.tool]
-        found = permission.pick(request.preview, (h.input for h in hooks if h.prompt is None or self._is_open(h)))
-        return next((hook for hook in hooks if hook.input == found and hook.prompt is None), None)
+        found = permission.pick(request.preview, (h.input for h in hooks if not h.is_matched or self._is_open(h)))
+        return next((hook for hook in hooks if hook.input == found and not hook.is_matched), None)
 
     def _is_open(self, hook: _Hook) -> bool:
-        return hook.prompt is not None and (not hook.prompt or self._prompts.find(hook.prompt) is not None)
+        """Tell whether its dialog stands in the terminal, as far as is known."""
+        return hook.is_matched and (not hook.prompt_id or self._prompts.find(hook.prompt_id) is not None)
 
     def _audience(self, origin: Origin | None) -> str:
         if self._mode == "off":
@@ -203,10 +204,10 @@ class Relay:
             return origin.chat
         return APPROVERS
 
-    def _tell_group(self, ledger: _Ledger, chat: str, prompt_id: str) -> None:
-        if ledger.told != (chat, prompt_id):  # once a turn
-            ledger.told = (chat, prompt_id)
-            self._say(chat, "Claude waits for a permission; whoever may give it is asked privately.")
+    def _tell_group(self, ledger: _Ledger, chat: str, turn_id: str) -> None:
+        if ledger.told != (chat, turn_id):  # once a turn
+            ledger.told = (chat, turn_id)
+            self._screens.say(chat, "Claude waits for a permission; whoever may give it is asked privately.")
 
     # -- verdicts
 

@@ -519,17 +519,12 @@ ON CONFLICT (worker, sender_id) DO UPDATE
 -- name: delete_person
 DELETE FROM person WHERE worker = :worker AND sender_id = :sender_id RETURNING role;
 
--- name: waiting_of_sender
--- What waits of somebody who may not speak any more, or only as somebody else.
-SELECT seq FROM event
- WHERE state IN ('held', 'queued') AND worker = :worker AND json_extract(CAST(detail AS TEXT), '$.sender_id') = :sender_id;
-
--- name: waiting_of_room
-SELECT seq FROM event
- WHERE state IN ('held', 'queued') AND (chat = :chat OR substr(chat, 1, length(:chat) + 1) = :chat || '/');
+-- name: waiting_of_worker
+-- What waits of its senders, who may not speak any more, or only as somebody else; not what channeld itself says.
+SELECT seq, detail FROM event WHERE state IN ('held', 'queued') AND worker = :worker AND kind <> 'send_failed';
 
 -- name: set_event_role
-UPDATE event SET role = :role WHERE seq = :seq;
+UPDATE event SET role = :role WHERE seq = :seq AND role <> :role;
 
 -- name: put_policy
 INSERT OR REPLACE INTO access_policy (worker, policy) VALUES (:worker, :policy);
