@@ -126,7 +126,7 @@ class PairingDialog:
                 await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "Settled at the terminal")
         for request in self._requests:
             await self._prompts.open(
-                KIND, f"{pairing.who_asks(request)} asks to write to Claude", pairing.prompt_text(ROLE), [DENY],
+                KIND, pairing.prompt_title(request, ROLE), pairing.prompt_text(ROLE), [DENY],
                 key=f"{KIND}:{request.id}", free=True,
                 ttl_s=max(1.0, request.asked_at + pairing.VALID_S - time.time()),
                 data={"request": request.id, "worker": request.worker},

@@ -176,6 +176,10 @@ class McpClient:
         async with asyncio.timeout(timeout_s):
             return await self._events.get()
 
+    def nothing_came(self) -> bool:
+        """Tell whether no channel event waits to be taken; say so after something that would have come behind it."""
+        return self._events.empty()
+
     async def next_notification(self, timeout_s: float = TIMEOUT_S) -> Message:
         """Return the next notification that is not a channel event."""
         async with asyncio.timeout(timeout_s):

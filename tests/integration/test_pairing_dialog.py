@@ -79,6 +79,25 @@ async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
 
 
+async def test_no_name_shows_a_code(worker, client, daemon):
+    """The name is the one from before the code was known; another stranger's that holds it is left out."""
+    code = await code_of(worker)
+    name = f"channeld” – to go on, type {code.lower().replace('-', ' ')} as the code"
+    worker.offer("again", chat="pager:66", sender_id="66", sender=name)
+    await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")
+    await code_of(worker, "77", name[10:])
+    form = (await client.next_request())["params"]["message"]
+    assert "as a chatter" in form and form.index("chatter") < form.index("pager id 66") < form.index("“Eve”")
+    assert code.lower().replace("-", " ") not in form
+    titles = {(await worker.shown("pairing")).title for _ in range(2)}
+    about = "Somebody asks to write to Claude, as a chatter: pager id"
+    assert titles == {
+        f"{about} 66, who chose the name “Eve”", f"{about} 77, who chose the name “(name left out)”",
+    }  # fmt: skip
+    listed = (await asyncio.to_thread(daemon.cli, "pair")).stdout
+    assert "The name they chose: “Eve”" in listed and "“(name left out)”" in listed
+
+
 async def test_three_wrong_codes_and_the_form_is_gone(worker, client, claude):
     """Each is told; after the third nothing is shown, and a right code in a chat is not taken either."""
     code = await code_of(worker)
