@@ -163,6 +163,16 @@ def dialog_text(request: PairingRequest, role: Role, wrong: str = "") -> str:
     )
 
 
+def given_up_text(request: PairingRequest) -> str:
+    """Return the last word of a form in which only wrong codes were typed."""
+    return (
+        "Three wrong codes were typed, so this is not asked here any more, and nobody was let in. It was about "
+        f"{who_asks(request)}.\n"
+        "If you know who that is, have the code read to you once more, and run `channeld pair approve CODE` in a "
+        f"terminal of your own. `channeld pair deny {request.id}` refuses it for good."
+    )
+
+
 def prompt_title(request: PairingRequest, role: Role) -> str:
     """Return what an approver is asked in a chat, in one line."""
     return f"Somebody asks to write to Claude, as a {role}: {who_asks(request)}"

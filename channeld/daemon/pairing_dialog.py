@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ _SCHEMA: Final[dict[str, Any]] = {
     },
     "required": ["code"],
 }  # fmt: skip
+_NO_FIELDS: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
 
 class _Form(NamedTuple):
@@ -163,8 +165,16 @@ class PairingDialog:
                 wrong = f"{trouble} {trouble.hint}"
             except ChanneldError as error:
                 if request.id in self._left:
+                    await self._say_given_up(session, request)
                     return
                 wrong = f"{error} {error.hint}"
+
+    async def _say_given_up(self, session: Session, request: PairingRequest) -> None:
+        """Say in a last form, without a field, why there is no other."""
+        form_id = f"channeld-form-{secrets.token_hex(4)}"
+        with contextlib.suppress(StoreUnavailable):  # what a later daemon could not close is closed with a key
+            await self._note_form(session, request, form_id)
+        await session.show_form(pairing.given_up_text(request), _NO_FIELDS, form_id)
 
     async def _note_form(self, session: Session, request: PairingRequest, form_id: str) -> None:
         """Write down which form is shown: a later daemon has to withdraw it."""

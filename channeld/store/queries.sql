@@ -381,7 +381,10 @@ UPDATE prompt SET state = 'answered', answer = :answer, outcome = :outcome, by_w
  WHERE id = :id AND state = 'open';
 
 -- name: carried_out_prompt
-UPDATE prompt SET outcome = coalesce(:outcome, outcome), carried_out = 1 WHERE id = :id AND state = 'answered';
+-- A pairing code has done its work and is not kept.
+UPDATE prompt SET outcome = coalesce(:outcome, iif(kind = 'pairing', 'Settled', outcome)), carried_out = 1,
+       answer = iif(kind = 'pairing', coalesce(:outcome, 'Settled'), answer)
+ WHERE id = :id AND state = 'answered';
 
 -- name: reopen_prompt
 -- Not where the same has been asked anew meanwhile.

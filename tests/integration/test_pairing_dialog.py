@@ -99,19 +99,22 @@ async def test_no_name_shows_a_code(worker, client, daemon):
 
 
 async def test_three_wrong_codes_and_the_form_is_gone(worker, client, claude):
-    """Each is told; after the third nothing is shown, and a right code in a chat is not taken either."""
+    """Each is told, after the third why it was the last; and a right code in a chat is not taken either."""
     code = await code_of(worker)
     for n in range(3):
         form = await client.next_request()
         assert ("No open request has this code" in form["params"]["message"]) is (n > 0)
         await client.respond(form, typed("AAAA-AAAA"))
+    last = (await client.next_request())["params"]
+    assert "Three wrong codes were typed" in last["message"] and "channeld pair approve CODE" in last["message"]
+    assert last["requestedSchema"]["properties"] == {}
     prompt = await worker.shown("pairing")
     assert "Three wrong codes" in (await worker.refused(prompt, code)).text
     assert await nothing_more_asked(worker, claude)
 
 
-async def test_an_approver_types_the_code_in_his_chat(worker, client):
-    """The form in the terminal is withdrawn by that; strangers cannot answer about themselves."""
+async def test_an_approver_types_the_code_in_his_chat(worker, client, daemon):
+    """That withdraws the form in the terminal and keeps no code; strangers cannot answer about themselves."""
     code = await code_of(worker)
     form = await client.next_request()
     prompt = await worker.shown("pairing")
@@ -119,6 +122,8 @@ async def test_an_approver_types_the_code_in_his_chat(worker, client):
     await worker.answer(prompt, code)
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
     assert "Ann" in (await worker.shown("pairing", "answered")).answer
+    (kept,) = [each for each in (await daemon.ask("prompts"))["prompts"] if each["kind"] == "pairing"]
+    assert (kept["answer"], kept["outcome"]) == ("May write to Claude – Ann", "May write to Claude – Ann")
 
 
 async def test_one_code_lets_in_only_the_one_who_was_named(worker, client):
