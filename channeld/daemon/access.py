@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from channeld.core.pairing import Paired, PairingRequest, WrongTries
 from channeld.daemon.gate import WEB_CHAT, WEB_HOLDER, Gate
 from channeld.daemon.notices import Notices
 from channeld.faultpoint import reach
+from channeld.store import access as store
 from channeld.store.access import AccessList, Change
 
 log = structlog.get_logger()
@@ -60,6 +62,10 @@ class Access:
                 await self._list.review(worker, self.gate.terms_of(worker), time.time())
         except StoreUnavailable as trouble:  # it goes as it was let in; the trouble is told
             log.warning("waiting_not_reviewed", reason=str(trouble))
+
+    def review(self, connection: sqlite3.Connection, worker: str, now: float) -> None:
+        """Rule anew on what waits of a worker, inside a transaction of the store's thread."""
+        store.review(connection, worker, self.gate.terms_of(worker), now)
 
     # -- who may do what
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sized
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -202,7 +203,8 @@ class Commands:
 
     async def retry(self, args: dict[str, Any]) -> dict[str, Any]:
         """Queue a message again."""
-        return await self._by_hand(args, self._mailbox.retry, self._outbox.retry, "sent again")
+        move_event = partial(self._mailbox.retry, review=self._access.review)
+        return await self._by_hand(args, move_event, self._outbox.retry, "sent again")
 
     async def drop(self, args: dict[str, Any]) -> dict[str, Any]:
         """Give a message up that has not arrived."""

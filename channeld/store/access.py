@@ -139,11 +139,11 @@ def _put_person(
     values = {**who, "role": role, "name": name[:NAME_LIMIT], "chat": chat, "now": now, "by": by}
     connection.execute(QUERIES["put_person"], values)
     _note(connection, now, by, role, worker, sender_id)
-    dropped = _review(connection, worker, terms, now)
+    dropped = review(connection, worker, terms, now)
     return Change(asked["chat"] if asked else None, clean_name(name), dropped)
 
 
-def _review(connection: sqlite3.Connection, worker: str, terms: Terms, now: float) -> int:
+def review(connection: sqlite3.Connection, worker: str, terms: Terms, now: float) -> int:
     """Rule anew on what waits of a worker's senders: it goes on as what they may do now, or is dropped.
 
     Returns:
@@ -269,7 +269,7 @@ class AccessList:
             if connection.execute(QUERIES["delete_from_groups"], who).rowcount == 0 and not listed:
                 return None
             _note(connection, now, by, "removed", worker, sender_id)
-            return Change(dropped=_review(connection, worker, terms, now))
+            return Change(dropped=review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
 
@@ -279,13 +279,13 @@ class AccessList:
         def work(connection: sqlite3.Connection) -> Change:
             connection.execute(QUERIES["put_policy"], {"worker": worker, "policy": policy})
             _note(connection, now, by, f"policy {policy}", worker)
-            return Change(dropped=_review(connection, worker, terms, now))
+            return Change(dropped=review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
 
     async def review(self, worker: str, terms: Terms, now: float) -> Change:
         """Rule anew on what waits of a worker whose terms have changed."""
-        return await self._submit(lambda connection: Change(dropped=_review(connection, worker, terms, now)))
+        return await self._submit(lambda connection: Change(dropped=review(connection, worker, terms, now)))
 
     async def put_group(
         self,
@@ -307,7 +307,7 @@ class AccessList:
             for sender_id in senders or []:
                 connection.execute(QUERIES["put_group_sender"], {"chat": chat, "sender_id": sender_id})
             _note(connection, now, by, "group opened", worker, chat)
-            return Change(dropped=_review(connection, worker, terms, now))
+            return Change(dropped=review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
 
@@ -320,7 +320,7 @@ class AccessList:
             if connection.execute(QUERIES["delete_group"], {"chat": chat}).fetchone() is None:
                 return None
             _note(connection, now, by, "group closed", worker, chat)
-            return Change(dropped=_review(connection, worker, terms, now))
+            return Change(dropped=review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
 

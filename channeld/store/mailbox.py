@@ -13,6 +13,7 @@ import msgspec
 
 from channeld.core.access import Role, Ruling, without_quote
 from channeld.core.delivery import EventState, split_on_reconnect
+from channeld.core.errors import Refused
 from channeld.core.model import Inbound, Lease, StoredEvent
 from channeld.store import timeline
 from channeld.store.db import Database
@@ -257,9 +258,33 @@ class Mailbox:
         """Record that Claude replied to a chat; ``seen_only`` as in ``confirm``."""
         return await self._events_of("answer_events", instance=instance, chat=chat, now=now, seen_only=seen_only)
 
-    async def retry(self, seq: int, now: float) -> list[StoredEvent]:
-        """Queue a message again that was delivered or dropped; nothing if its state does not allow it."""
-        return await self._events_of("retry_event", seq=seq, now=now)
+    async def retry(
+        self, seq: int, now: float, review: Callable[[sqlite3.Connection, str, float], None] | None = None
+    ) -> list[StoredEvent]:
+        """Queue a message again that was delivered or dropped; nothing if its state does not allow it.
+
+        Args:
+            seq: of the message.
+            now: unix time, seconds.
+            review: rules anew on what waits of the message's worker: who may not be heard any more stays unheard.
+
+        Raises:
+            Refused: its sender may not.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            events = events_of(connection.execute(QUERIES["retry_event"], {"seq": seq, "now": now}))
+            if events and review is not None:
+                review(connection, events[0].worker, now)
+                state = connection.execute("SELECT state FROM event WHERE seq = ?", (seq,)).fetchone()["state"]
+                if state != EventState.QUEUED:
+                    raise Refused(
+                        f"Message {seq} cannot be sent again: its sender may not be heard there now.",
+                        hint="`channeld access show` shows who may.",
+                    )
+            return events
+
+        return await self._db.submit(work)
 
     async def drop(self, seq: int, now: float) -> list[StoredEvent]:
         """Take a message that waits out of the queue; nothing if its state does not allow it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import time
@@ -212,3 +213,17 @@ async def test_a_message_that_waits_goes_as_its_sender_has_left_it(pager):
         await worker.accepted("e3", kind="edited", message_id="1", text="too late")
         await claude.stop()
         assert (await claude.take())["meta"]["event"] == "edited"
+
+
+async def test_who_was_taken_off_the_list_is_not_brought_back_by_hand(pager):
+    """A message that was dropped with him can be sent again only when he may speak again."""
+    async with scene(pager) as (daemon, worker, claude):
+        await daemon.list_sender("pager", "8", "chatter")
+        await claude.type("a long job")
+        await worker.accepted("1", chat="pager:b", text="please", sender_id="8")
+        assert (await asyncio.to_thread(daemon.terminal, "access", "remove", "pager", "8")).returncode == 0
+        await daemon.events_where(dropped=1)
+        again = await asyncio.to_thread(daemon.cli, "messages", "retry", "1")
+        assert again.returncode == 1
+        assert "may not be heard" in again.stderr
+        await daemon.events_where(dropped=1)
