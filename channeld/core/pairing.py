@@ -155,11 +155,12 @@ def dialog_text(request: PairingRequest, role: Role, wrong: str = "") -> str:
         wrong: what was wrong with the code that was typed before.
     """
     again = f"{wrong}\n\n" if wrong else ""
-    return (
-        f"{again}Somebody asks to write to Claude here, as a {role}: what they write reaches Claude, and they may not "
-        f"give permissions. It is {who_asks(request)}.\n"
-        "If you know who that is, type the code that the bot has sent them. Declining leaves it open; "
-        f"`channeld pair deny {request.id}` refuses it for good."
+    return (  # in short lines: Claude Code cuts each one off at the edge of the terminal
+        f"{again}Somebody asks to write to Claude here, as a {role}:\n"
+        "what they write reaches Claude, and they may not give permissions.\n"
+        f"It is {who_asks(request)}.\n"
+        "If you know who that is, type the code that the bot has sent them.\n"
+        f"Declining leaves it open; `channeld pair deny {request.id}` refuses it for good."
     )
 
 
