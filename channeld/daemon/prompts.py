@@ -15,7 +15,17 @@ from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Attachment, Inbound
 from channeld.core.permission import read_verdict
-from channeld.core.prompts import APPROVERS, OPERATOR, Content, PromptState, StoredPrompt, Who, check_answer, new_id
+from channeld.core.prompts import (
+    APPROVERS,
+    OPERATOR,
+    Content,
+    PromptState,
+    StoredPrompt,
+    Who,
+    check_answer,
+    clipped_title,
+    new_id,
+)
 from channeld.core.text import clean_name, unmasked
 from channeld.daemon.link import WorkerLink
 from channeld.faultpoint import reach
@@ -131,7 +141,7 @@ class Prompts:
                 return known.id
         now = time.time()
         content = Content(
-            title=unmasked(title), body=unmasked(body), options=options, multiple=multiple, free=free,
+            title=clipped_title(unmasked(title)), body=unmasked(body), options=options, multiple=multiple, free=free,
             files=files or [], session=session, audience=audience, only=only, data=data or {},
         )  # fmt: skip
         content.chats = await self._chats_for(content)
