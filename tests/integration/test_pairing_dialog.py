@@ -158,3 +158,18 @@ async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, da
     assert printed.stdout == "The form is open in the terminal of main: type the code there.\n"
     await client.respond(await client.next_request(), typed(code))
     assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
+
+
+async def test_it_stays_away_from_a_dialog_that_only_hooks_tell_of(worker, client):
+    """A plan at the terminal is not relayed; the form comes when it has been answered."""
+    claude = Hooked(client)
+    await claude.take()
+    await claude.stop()
+    await claude.type("plan something")
+    use_id = await claude.tool("ExitPlanMode", {"plan": "x"})
+    await claude.dialog("abcde", "ExitPlanMode", {"plan": "x"}, notified=False)
+    await code_of(worker)
+    await worker.shown("pairing")
+    assert client._asked.empty()
+    await claude.done(use_id, "ExitPlanMode", {"plan": "x", "more": 1})
+    assert "Eve" in (await client.next_request())["params"]["message"]
