@@ -154,12 +154,14 @@ def remove(worker: str, sender: str) -> None:
 def policy(worker: str, policy: str) -> None:
     """Set how strangers are met: told a pairing code, or nothing; or close a worker to everybody.
 
+    What waits of somebody who is not heard any more is dropped.
+
     Example: channeld access policy pager allowlist
     """
-    from channeld.cli.render.access import policy_text  # noqa: PLC0415
+    from channeld.cli.render.access import gone_text, policy_text  # noqa: PLC0415
 
-    ask_or_fail(find_paths(), "policy", worker=worker, policy=policy)
-    click.echo(policy_text(worker, policy))
+    data = ask_or_fail(find_paths(), "policy", worker=worker, policy=policy)
+    click.echo(gone_text(policy_text(worker, policy), data["dropped"]))
 
 
 @access.command()
@@ -194,12 +196,14 @@ def open_group(chat: str, every_message: bool, senders: tuple[str, ...]) -> None
 
     Example: channeld access group open telegram:-1001654782309 --sender 412587349
     """
+    from channeld.cli.render.access import gone_text  # noqa: PLC0415
+
     data = ask_or_fail(
         find_paths(), "open_group", chat=chat, require_mention=not every_message, senders=list(senders) or None
     )
     who = f"Only {', '.join(senders)} may speak there" if senders else "Whoever is on the list may speak there"
     when = "." if every_message else ", when they address the bot."
-    click.echo(f"{data['chat']} is open. {who}{when}")
+    click.echo(gone_text(f"{data['chat']} is open. {who}{when}", data["dropped"]))
 
 
 @group.command("close")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from channeld.core.ids import is_plain
 from channeld.core.model import Inbound
 
 LONGEST_ID: Final = 128
@@ -74,7 +75,7 @@ def rule(event: Inbound, terms: Terms, facts: Facts) -> Ruling:
     The codes of what is not admitted: ``malformed``, ``disabled``, ``denied``, ``group_closed``, ``no_mention``,
     ``unlisted``, and ``pairing`` where the sender may be told a code.
     """
-    if not 0 < len(event.sender_id) <= LONGEST_ID:
+    if not is_sender_id(event.sender_id):
         return Ruling(admitted=False, code="malformed")
     policy = facts.policy or terms.policy
     if policy not in {Policy.PAIRING, Policy.ALLOWLIST}:  # also one that cannot be understood
@@ -90,6 +91,11 @@ def rule(event: Inbound, terms: Terms, facts: Facts) -> Ruling:
     else:
         code = ""
     return Ruling(admitted=False, code=code) if code else Ruling(admitted=True, role=role or Role.CHATTER)
+
+
+def is_sender_id(text: str) -> bool:
+    """Tell whether this can be a sender's id: short, and nothing in it hides, breaks a line or looks like a blank."""
+    return 0 < len(text) <= LONGEST_ID and is_plain(text)
 
 
 def standing_role(sender_id: str, terms: Terms, standing: str | None) -> Role | None:

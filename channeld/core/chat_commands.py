@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from channeld.core.model import Inbound
 from channeld.core.permission import read_verdict
 
 _NOW: Final = re.compile(r"\s*/now(?:@\w+)?\s*", re.IGNORECASE)  # in groups, Telegram adds the account's name
@@ -16,6 +17,8 @@ def wants_now(text: str) -> bool:
     return _NOW.fullmatch(text) is not None
 
 
-def is_command(text: str) -> bool:
-    """Tell whether a text may be meant for channeld: only then it is looked up who says it."""
-    return len(text) <= _LONGEST and (wants_now(text) or read_verdict(text) is not None)
+def may_be_command(event: Inbound) -> bool:
+    """Tell whether a message may be meant for channeld: only then it is looked up who says it."""
+    if event.kind != "message" or event.attachments or len(event.text) > _LONGEST:
+        return False
+    return wants_now(event.text) or read_verdict(event.text) is not None

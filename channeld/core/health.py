@@ -90,6 +90,7 @@ KINDS: Final[dict[str, Kind]] = {
         after=(*_STORE, *_NOBODY, "session_stuck"),
         delay_s=60,
     ),
+    "messages_held": Kind(Severity.WARNING, "Whoever was asked may not have seen it.", after=_STORE, delay_s=600),
     "sends_waiting": Kind(
         Severity.WARNING, "Claude has answered, and nobody can read it yet.", after=(*_STORE, *_WORKER), delay_s=60
     ),

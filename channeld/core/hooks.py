@@ -20,7 +20,6 @@ class Report(msgspec.Struct, kw_only=True):
     tool_name: str = ""
     tool_input: str = ""  # JSON text
     tool_use_id: str = ""
-    permission_suggestions: str = ""  # JSON text
     last_assistant_message: str = ""  # Stop
     agent_id: str = ""  # where a subagent acts
     late: str = ""  # "true": it was answered with nothing while no daemon was there

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from channeld.core.access import Role
+from channeld.core.text import short_name
 
 ALPHABET: Final = "ACDEFGHJKMNPQRTWXY34679"
 """Without what looks alike: 0 O, 1 I L, 2 Z, 5 S, 8 B, U V."""
@@ -23,6 +24,9 @@ MOST_WRONG: Final = 5
 WRONG_WITHIN_S: Final = 600.0
 _BLANKS: Final = re.compile(r"[\s–-]+")
 _LONGEST_TEXT: Final = 40
+_SIGN: Final = rf"(?:[{ALPHABET}{ALPHABET.lower()}]|[^\W_\x00-\x7f])"
+_LIKE_A_CODE: Final = re.compile(rf"(?<!\w)(?=({_SIGN}{{4}}[\s.\u2010-\u2015\u2212-]*{_SIGN}{{4}}))")
+_LEFT_OUT: Final = "(name left out)"
 _START: Final = "/start"
 
 
@@ -33,7 +37,7 @@ class PairingRequest(NamedTuple):
     worker: str
     platform: str
     sender_id: str
-    sender: str  # his name, cleaned
+    sender: str  # his name, as it may be shown
     chat: str
     asked_at: float  # unix seconds
 
@@ -73,6 +77,24 @@ def read(text: str, length: int = CODE_LENGTH) -> str | None:
 def read_message(text: str) -> str | None:
     """Return the operator's code if a message is nothing but that, with or without ``/start`` before it."""
     return read(text.strip().removeprefix(_START), OWNER_CODE_LENGTH)
+
+
+def shown_name(name: str, codes: Iterable[str] = ()) -> str:
+    """Return a name as it may stand in a sentence of ours; one that shows a code, or what reads like one, is left out.
+
+    Whoever reads the sentence is about to type a code: it must be one that he was told by the person.
+
+    Args:
+        name: as its bearer chose it.
+        codes: those that are open.
+    """
+    shown = short_name(name)
+    signs = "".join(filter(str.isalnum, shown)).upper()
+    is_code = any(code in signs for code in codes) or any(
+        found[1] == found[1].upper() or any(map(str.isdigit, found[1]))  # ordinary names have small letters, no digits
+        for found in _LIKE_A_CODE.finditer(shown)
+    )
+    return _LEFT_OUT if is_code else shown
 
 
 def find(code: str, known: Iterable[str]) -> int | None:
@@ -134,11 +156,16 @@ def dialog_text(request: PairingRequest, role: Role, wrong: str = "") -> str:
     """
     again = f"{wrong}\n\n" if wrong else ""
     return (
-        f"{again}{who_asks(request)} asks to write to Claude here. As a {role}, what they write reaches Claude, and "
-        "they may not give permissions.\n"
+        f"{again}Somebody asks to write to Claude here, as a {role}: what they write reaches Claude, and they may not "
+        f"give permissions. It is {who_asks(request)}.\n"
         "If you know who that is, type the code that the bot has sent them. Declining leaves it open; "
         f"`channeld pair deny {request.id}` refuses it for good."
     )
+
+
+def prompt_title(request: PairingRequest, role: Role) -> str:
+    """Return what an approver is asked in a chat, in one line."""
+    return f"Somebody asks to write to Claude, as a {role}: {who_asks(request)}"
 
 
 def prompt_text(role: Role) -> str:
@@ -150,6 +177,6 @@ def prompt_text(role: Role) -> str:
 
 
 def who_asks(request: PairingRequest) -> str:
-    """Return a stranger's name, id and platform; the name is his own choice."""
-    name = f"“{request.sender}”" if request.sender else "Somebody"
-    return f"{name} ({request.platform} id {request.sender_id})"
+    """Return a stranger's platform, id and name, the last because it is his own choice."""
+    name = f"who chose the name “{request.sender}”" if request.sender else "without a name"
+    return f"{request.platform} id {request.sender_id}, {name}"

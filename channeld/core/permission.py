@@ -195,7 +195,8 @@ def card(
 def describe(tool_input: str) -> str:
     """Return a whole input for people: a line a value, further lines of a value indented.
 
-    Nothing is left out, and no value can pass for another: whatever breaks a line within one is indented.
+    Nothing is left out, and no value can pass for another: what follows a line feed within one is indented. To be shown
+    it has to go through ``unmasked``.
     """
     try:
         fields = msgspec.json.decode(tool_input, type=dict[str, msgspec.Raw])
@@ -210,11 +211,9 @@ def _field(name: str, raw: bytes) -> str:
         value = msgspec.json.decode(raw, type=str)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return f"{shown} = {raw.decode(errors='replace')}"
-    lines = value.splitlines() or [""]
-    if len(lines) == 1 and value == lines[0]:
+    if "\n" not in value:  # other characters that break lines are named by ``unmasked``: a shell runs on over them
         return f"{shown}: {value}"
-    last = ["  "] if value != "\n".join(lines) and not value.endswith("\n") else []
-    return "\n".join([f"{shown}:", *(f"  {line}" for line in lines), *last])
+    return "\n".join([f"{shown}:", *(f"  {line}" for line in value.split("\n"))])
 
 
 def _clipped(text: str, limit: int) -> str:

@@ -101,6 +101,12 @@ def chosen(answer: str) -> list[str]:
         return [answer]
 
 
+def in_words(prompt: StoredPrompt, answer: str, who: Who) -> str:
+    """Return what was answered and by whom, for people."""
+    said = ", ".join(chosen(answer)) if prompt.content.multiple else answer
+    return f"{said} – {who.name}" if who.name else said
+
+
 def check_answer(prompt: StoredPrompt, answer: str) -> str:
     """Return an answer as it is recorded: an option as it is spelt, a JSON list where several may be chosen.
 

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from channeld.core.health import SESSIONS, Report
 from channeld.core.listening import ATTACH, Listening, Verdict
 
+LONG_TURN_S: Final = 1800.0
+"""How long messages may wait for a turn to end before somebody should look."""
 _LIST: Final = "`channeld messages list --state {}`"
 
 
@@ -66,17 +68,33 @@ def stuck(seats: Iterable[Seat]) -> list[Report]:
     ]
 
 
-def waiting(chats: Iterable[tuple[str, int, float]]) -> list[Report]:
-    """Say that received messages wait.
+def waiting(
+    chats: Iterable[tuple[str, int, float]], held: int = 0, *, now: float = 0.0, in_turn: bool = False
+) -> list[Report]:
+    """Say that received messages wait for Claude, longer than one would expect.
 
     Args:
         chats: (chat, how many, unix time of the oldest) of each chat where some do.
+        held: how many of them wait for a person's word instead.
+        now: unix time, seconds; of use only ``in_turn``.
+        in_turn: Claude works, and takes the next one when it is done.
     """
     queues = list(chats)
-    if not queues:
+    count = sum(number for _, number, _ in queues) - held
+    since = min((oldest for _, _, oldest in queues), default=now)
+    if count <= 0 or (in_turn and now - since < LONG_TURN_S):
         return []
-    text = f"{_count(sum(count for _, count, _ in queues), 'message')} for Claude waiting."
-    return [Report("messages_waiting", text, "`channeld messages list --state queued`", min(q[2] for q in queues))]
+    text = f"{_count(count, 'message')} for Claude waiting."
+    return [Report("messages_waiting", text, "`channeld messages list --state queued`", since)]
+
+
+def held(count: int, since: float | None) -> list[Report]:
+    """Say that messages wait for a person's word: of their senders, or of an approver."""
+    if since is None:
+        return []
+    text = f"{_count(count, 'message')} held until somebody says that they may go."
+    hint = f"`channeld prompts` shows who was asked what; {_LIST.format('held')}"
+    return [Report("messages_held", text, hint, since)]
 
 
 def sending(parts: Iterable[tuple[str, str, int, float, int]], workers: Container[str]) -> list[Report]:

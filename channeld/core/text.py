@@ -6,19 +6,24 @@ import re
 import unicodedata
 from typing import Final
 
-# Everything that a reader might take for nothing between "<" and "channel": white space, zero-width and
-# direction-override characters.
+# What shows as nothing, as a blank that is none, or as another line: control and format characters, odd spaces and
+# fillers, variation selectors, and the tags that spell out text unseen.
+_HIDDEN: Final = (
+    r"\x00-\x08\x0b-\x1f\x7f-\xa0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200c\u200e\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_JOINER, _EMOJI_STYLE = r"\u200d", r"\ufe0f"
+_EMOJI: Final = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 # The slash is one of them: two runs of blanks around an optional slash would take quadratic time on a long run.
-_BLANK: Final = (
-    r"[/\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    r"\ufe00-\ufe0f\ufeff]*"
+_TAG: Final = re.compile(rf"<([/\s{_HIDDEN}{_JOINER}{_EMOJI_STYLE}]*channel)", re.IGNORECASE)
+_MASKS: Final = re.compile(  # but what makes one picture of an emoji sequence
+    rf"[{_HIDDEN}]|(?<![{_EMOJI}]){_EMOJI_STYLE}|(?<![{_EMOJI}{_EMOJI_STYLE}]){_JOINER}|{_JOINER}(?![{_EMOJI}])"
 )
-_TAG: Final = re.compile(rf"<({_BLANK}channel)", re.IGNORECASE)
-_MASKS: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
-    r"\u202a-\u202e\u2060-\u206f\ufeff]"
-)
+_UNSEEN: Final = re.compile(rf"[{_HIDDEN}{_JOINER}{_EMOJI_STYLE}]")
 _NAME_FORBIDDEN: Final = frozenset('<>[];"')
+_QUOTES: Final = re.compile(r"[\"`\xab\xbb\u2039\u203a\u201c-\u201f\u2033\u2036\u275d-\u276f\u301d-\u301f\uff02]")
+_APOSTROPHES: Final = re.compile(r"[\u2018-\u201b\u2032\u2035\u275b\u275c]")
 TEXT_LIMIT: Final = 400_000
 """Characters of a message: whatever they are, they fit into one frame."""
 NAME_LIMIT: Final = 120
@@ -31,7 +36,10 @@ def defuse(content: str) -> str:
 
 
 def unmasked(text: str) -> str:
-    """Return text in which characters that hide or reverse others are named: what is approved must be what is read."""
+    """Return text in which characters that hide, reverse or pass for others are named.
+
+    What is approved must be what is read. Line feeds and tabs stay, and emoji made of several characters.
+    """
     return _MASKS.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
@@ -49,6 +57,14 @@ def clean_name(name: str, limit: int = NAME_LIMIT) -> str:
     kept = (" " if c.isspace() else c for c in name[: limit * 4] if c not in _NAME_FORBIDDEN)
     visible = "".join(c for c in kept if c == " " or unicodedata.category(c)[0] != "C")
     return " ".join(visible.split())[:limit]
+
+
+def short_name(name: str, limit: int = 40) -> str:
+    """Return a name fit to be quoted in a sentence of ours: short, and nothing in it ends the quotation or hides."""
+    plain = unicodedata.normalize("NFKC", name[: NAME_LIMIT * 4])
+    plain = _UNSEEN.sub(" ", _QUOTES.sub("", _APOSTROPHES.sub("'", plain)))
+    cleaned = clean_name(plain, NAME_LIMIT)
+    return cleaned if len(cleaned) <= limit else f"{cleaned[: limit - 1].rstrip()}…"
 
 
 def clean_meta(meta: dict[str, str], limit: int = 1000) -> dict[str, str]:

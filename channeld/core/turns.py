@@ -15,8 +15,12 @@ from channeld.core.model import StoredEvent
 
 SILENCE_S: Final = 600.0
 """A turn without a sign of life and without an open tool call is over after so long."""
-RECEIPT_S: Final = 15.0
-"""How long an idle session that reports may take from reading an event to reporting that Claude was given it."""
+RECEIPT_S: Final = 45.0
+"""How long an idle session that reports may take from reading an event to reporting that Claude was given it.
+
+Not shorter: a command that is typed after ``!`` keeps events waiting, and no hook tells of it.
+"""
+COMPACTING_S: Final = 300.0
 NO_HOOKS_S: Final = 8.0
 """How long a session of which hooks are expected may take to show the first one."""
 _ASKING: Final = frozenset({"default", "acceptEdits", "plan"})
@@ -53,6 +57,9 @@ class Said(NamedTuple):
     transcript: str
     prompt_id: str | None  # of the turn that ran
     typed: bool
+    since: float  # unix time, seconds
+    open_tools: list[str]
+    ended: list[str]  # prompt ids of turns before it
     given: list[tuple[StoredEvent, bool]]  # what was handed over in it; whether in its midst
     awaited: list[int]  # events that the process has read, and whose receipt by a hook is missing
 
@@ -97,15 +104,18 @@ class Turns:
         self._ended: deque[str] = deque(maxlen=_REMEMBERED)
         self._awaited: dict[int, float | None] = {}  # pushed to begin a turn: when the client read it
         self._sign_at = 0.0
+        self._excused_until = 0.0
 
     def resume(self, said: Said, now: float) -> None:
         """Go on where an earlier connection or daemon left off."""
         self.hooked, self.permission_mode, self.transcript = said.hooked, said.permission_mode, said.transcript
         if said.prompt_id is not None:
             began = next((Origin.of(event) for event, note in said.given if not note), None)
-            self.turn = Turn(said.prompt_id, began, now)
-            self.turn.typed = said.typed
+            self.turn = Turn(said.prompt_id, began, said.since)
+            self.turn.typed, self.turn.open_tools = said.typed, set(said.open_tools)
+            self._sign_at = now
             self.turn.chats |= {event.inbound.chat for event, _ in said.given}
+        self._ended.extend(said.ended)
         self._awaited |= dict.fromkeys(said.awaited, now)
 
     # -- what may be done now
@@ -119,6 +129,11 @@ class Turns:
     def known(self) -> bool:
         """Whether turns can be told apart: hooks report, or are about to."""
         return self.hooked or self._expected
+
+    @property
+    def ended(self) -> list[str]:
+        """Prompt ids of the latest turns that have ended, oldest first."""
+        return list(self._ended)
 
     @property
     def is_free(self) -> bool:
@@ -154,25 +169,39 @@ class Turns:
 
     # -- reports
 
-    def sign(self, now: float) -> bool:
-        """The session did something; returns whether that shows that it hears again."""
+    def sign(self, now: float, *, background: bool = False) -> bool:
+        """The session did something; returns whether that shows that it hears again: background work does not."""
         self._sign_at = now
+        self._excused_until = 0.0
+        if background:
+            return False
         heard = self.deaf_since is not None
         if heard:
             self.deaf_since = None
             self._awaited.clear()
         return heard
 
-    def reported(self, mode: str, transcript: str, now: float) -> bool:
+    def reported(self, mode: str, transcript: str, now: float, *, background: bool = False) -> bool:
         """A hook was called; returns as ``sign`` does."""
         self.hooked = True
         self.permission_mode = mode or self.permission_mode
         self.transcript = transcript or self.transcript
-        return self.sign(now)
+        return self.sign(now, background=background)
+
+    def excuse(self, now: float) -> None:
+        """It compacts its conversation: that takes a while, and it takes up nothing meanwhile."""
+        self._excused_until = now + COMPACTING_S
 
     def is_running(self, prompt_id: str) -> bool:
-        """Tell whether a prompt with this id is handed over within the turn that runs, and not the start of another."""
+        """Tell whether a turn is the one that runs."""
         return bool(prompt_id) and self.turn is not None and self.turn.prompt_id == prompt_id
+
+    def is_known(self, prompt_id: str) -> bool:
+        """Tell whether a prompt with this id is handed over within a turn, and not the start of one.
+
+        A turn that was taken to be over may go on: a Stop hook of the user's own can say so, after ours has reported.
+        """
+        return self.is_running(prompt_id) or prompt_id in self._ended
 
     def prompted(self, prompt_id: str, origin: Origin | None, seq: int | None, now: float) -> Turn | None:
         """A prompt reached Claude: a turn begins, or the one that runs goes on.
@@ -193,13 +222,19 @@ class Turns:
             self.turn.chats |= {origin.chat} if origin is not None else set()
             return None
         before = self.end() if self.turn is not None else None
-        self.turn = Turn(prompt_id, origin, now)
+        self.turn = self._going_on(prompt_id, now) if prompt_id in self._ended else Turn(prompt_id, origin, now)
+        self.turn.chats |= {origin.chat} if origin is not None else set()
         return before
 
+    def _going_on(self, prompt_id: str, now: float) -> Turn:
+        """Return a turn that was taken to be over: what it began with is settled, and nothing is concluded from it."""
+        self._ended.remove(prompt_id)
+        return Turn(prompt_id, None, now)
+
     def tool_began(self, prompt_id: str, tool_use_id: str, agent_id: str, now: float) -> None:
-        """A tool call begins. One of a turn that is not known shows that it runs; background work does not."""
-        if self.turn is None and not agent_id and prompt_id and prompt_id not in self._ended:
-            self.turn = Turn(prompt_id, None, now)
+        """A tool call begins. It shows that its turn runs, whatever was known of it; background work does not."""
+        if self.turn is None and not agent_id and prompt_id:
+            self.turn = self._going_on(prompt_id, now) if prompt_id in self._ended else Turn(prompt_id, None, now)
         if self.turn is not None and self.is_running(prompt_id):
             self.turn.open_tools.add(tool_use_id)
 
@@ -230,7 +265,8 @@ class Turns:
 
     def lost_receipt(self, now: float, after_s: float = RECEIPT_S) -> bool:
         """Tell whether an event that was read long ago has not reached Claude, though nothing stands in its way."""
-        return self.turn is None and self.deaf_since is None and self.hooked and self._overdue(now, after_s)
+        idle = self.turn is None and now >= self._excused_until
+        return idle and self.deaf_since is None and self.hooked and self._overdue(now, after_s)
 
     def has_no_hooks(self, now: float, after_s: float = NO_HOOKS_S) -> bool:
         """Tell whether no hook has come where one should have: from then on events are pushed at once."""

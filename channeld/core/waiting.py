@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from channeld.core.model import StoredEvent
+from channeld.core.pairing import shown_name
 from channeld.core.text import clean_name, unmasked
 from channeld.core.turns import Turn
 
@@ -46,22 +47,20 @@ def waits_for_turn(turn: Turn | None, chat: str, count: int, now: float) -> Card
         f"{busy_with(turn, chat, now)}. {them} for the end of that. Sent in now (or with /now), it reaches Claude as a "
         "note in the midst of its work, which it may only take up afterwards."
     )
-    return Card(f"{them} until Claude is free", body, [SEND_IN])
+    return Card("Waits until Claude is free", body, [SEND_IN])
 
 
 def gone_stale(events: Sequence[StoredEvent], now: float) -> Card:
     """Ask a sender whether what he wrote long ago is still wanted."""
     age = _duration(now - min(event.inbound.written_at(event.accepted_at) for event in events))
-    them = "Your message" if len(events) == 1 else f"Your {len(events)} messages"
-    title = f"{them} could not be delivered for {age}. Still wanted?"
-    return Card(title, _beginnings(events), [STILL_WANTED, DROP_IT])
+    return Card(f"Not delivered for {age}. Still wanted?", _beginnings(events), [STILL_WANTED, DROP_IT])
 
 
 def unattended(events: Sequence[StoredEvent], session: str) -> Card:
     """Ask an approver whether somebody's messages may reach a session that asks nobody."""
     inbound = events[-1].inbound
-    who = f"{clean_name(inbound.sender, 60)} ({clean_name(inbound.sender_id, 60)}) in {inbound.chat}"
-    title = f"{clean_name(inbound.sender, 60)} wrote while {session} asks nobody"
+    who = f"{shown_name(inbound.sender)} ({clean_name(inbound.sender_id, 60)}) in {inbound.chat}"
+    title = f"{shown_name(inbound.sender)} wrote while {session} asks nobody"
     body = (
         f"The session {session} does what it thinks right without asking for permission, so what {who} wrote waits for "
         f"your word. Let in, Claude acts on it unasked.\n\n{_beginnings(events)}"

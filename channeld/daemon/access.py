@@ -10,7 +10,7 @@ import structlog
 
 from channeld.config import Worker
 from channeld.core import pairing
-from channeld.core.access import DENIED, LONGEST_ID, Policy, Role, Ruling, room_of, standing_role
+from channeld.core.access import DENIED, LONGEST_ID, Policy, Role, Ruling, is_sender_id, room_of, rule, standing_role
 from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Inbound
@@ -44,6 +44,23 @@ class Access:
         self.platforms[worker.name] = worker.platform
         self.gate.configure(worker)
 
+    async def reconfigure(self, worker: Worker) -> None:
+        """Take over what the configuration says of a worker now, also for what waits of its senders.
+
+        Raises:
+            StoreUnavailable: that could not be looked at; the rest holds.
+        """
+        self.configure(worker)
+        await self._list.review(worker.name, self.gate.terms_of(worker.name), time.time())
+
+    async def start(self) -> None:
+        """Rule anew on what waits, because the configuration may have changed while no daemon ran."""
+        try:
+            for worker in self.platforms:
+                await self._list.review(worker, self.gate.terms_of(worker), time.time())
+        except StoreUnavailable as trouble:  # it goes as it was let in; the trouble is told
+            log.warning("waiting_not_reviewed", reason=str(trouble))
+
     # -- who may do what
 
     async def role_of(self, worker: str, sender_id: str) -> Role | None:
@@ -55,6 +72,16 @@ class Access:
             return standing_role(sender_id, terms, await self._list.standing(worker, sender_id))
         except StoreUnavailable:
             return None
+
+    async def role_in(self, worker: str, event: Inbound) -> Role | None:
+        """Return the role in which an event is admitted where it was sent, or None; its sender's pace is not looked at.
+
+        Raises:
+            StoreUnavailable: the list cannot be read now.
+        """
+        facts = await self._list.facts(worker, event)
+        ruling = rule(event, self.gate.terms_of(worker), facts)
+        return ruling.role if ruling.admitted else None
 
     async def approver_chats(self) -> list[tuple[str, str, str]]:
         """Return ``(worker, sender id, private chat)`` of every approver whose chat is known."""
@@ -109,7 +136,9 @@ class Access:
         now = time.time()
         reach("access.approving")
         spelled = pairing.read(code)
-        found = await self._list.approve(spelled, worker, role, by, now, only) if spelled is not None else None
+        found = None
+        if spelled is not None:
+            found = await self._list.approve(spelled, worker, role, by, now, only, terms_of=self.gate.terms_of)
         reach("access.approved")
         if found is None:
             self._wrong.count(now)
@@ -140,9 +169,7 @@ class Access:
             raise Refused(
                 f"There is no open request {request[:40]!r}.", hint="`channeld pair` shows them with their ids."
             )
-        await self._list.put_person(
-            found.worker, found.sender_id, DENIED, by, time.time(), name=found.sender, chat=found.chat
-        )
+        await self._list.put_person(found.worker, found.sender_id, DENIED, by, time.time())
         self._changed(by, DENIED, found.worker, found.sender_id)
         return found
 
@@ -168,7 +195,9 @@ class Access:
             Refused: there is no such worker, or its senders cannot be changed.
         """
         self._check_sender(worker, sender_id)
-        change = await self._list.put_person(worker, sender_id, role, by, time.time(), name=name)
+        change = await self._list.put_person(
+            worker, sender_id, role, by, time.time(), name=name, terms=self.gate.terms_of(worker)
+        )
         self._changed(by, role, worker, sender_id)
         if change.told is not None and role != DENIED:
             self._notices.say(change.told, pairing.paired_text(self.effective(worker, Role(role))))
@@ -200,7 +229,7 @@ class Access:
             Refused: he is one.
         """
         self._check_held(worker, sender_id)
-        change = await self._list.remove_person(worker, sender_id, by, time.time())
+        change = await self._list.remove_person(worker, sender_id, by, time.time(), terms=self.gate.terms_of(worker))
         if change is None:
             raise Refused(
                 f"{sender_id[:LONGEST_ID]} is not on the list of {worker}.", hint="`channeld access show` shows who is."
@@ -208,23 +237,27 @@ class Access:
         self._changed(by, "removed", worker, sender_id)
         return change
 
-    async def set_policy(self, worker: str, policy: Policy, *, by: str) -> None:
+    async def set_policy(self, worker: str, policy: Policy, *, by: str) -> Change:
         """Set what becomes of strangers on a worker; from then on the configuration's value does not matter."""
         self._check_worker(worker)
-        await self._list.set_policy(worker, policy, by, time.time())
+        change = await self._list.set_policy(worker, policy, by, time.time(), terms=self.gate.terms_of(worker))
         self._changed(by, f"policy {policy}", worker, "")
+        return change
 
-    async def put_group(self, chat: str, *, require_mention: bool, senders: list[str] | None, by: str) -> str:
-        """Opt a group in, and return its id without a thread."""
+    async def put_group(
+        self, chat: str, *, require_mention: bool, senders: list[str] | None, by: str
+    ) -> tuple[str, Change]:
+        """Opt a group in, or change how it is open; return its id without a thread, and what that has brought."""
         worker, room = worker_of(chat), room_of(chat)
         self._check_worker(worker)
         for sender_id in senders or []:
             _check_id(sender_id)
-        await self._list.put_group(
-            worker, room, require_mention=require_mention, senders=senders, by=by, now=time.time()
-        )
+        change = await self._list.put_group(
+            worker, room, require_mention=require_mention, senders=senders, by=by, now=time.time(),
+            terms=self.gate.terms_of(worker),
+        )  # fmt: skip
         self._changed(by, "group opened", worker, room)
-        return room
+        return room, change
 
     async def remove_group(self, chat: str, *, by: str) -> Change:
         """Close a group.
@@ -233,7 +266,7 @@ class Access:
             Refused: it is not open.
         """
         worker, room = worker_of(chat), room_of(chat)
-        change = await self._list.remove_group(worker, room, by, time.time())
+        change = await self._list.remove_group(worker, room, by, time.time(), terms=self.gate.terms_of(worker))
         if change is None:
             raise Refused(f"The group {room} is not open.", hint="`channeld access show` shows those that are.")
         self._changed(by, "group closed", worker, room)
@@ -354,7 +387,7 @@ class Access:
 
 
 def _check_id(sender_id: str) -> None:
-    if not 0 < len(sender_id) <= LONGEST_ID or not sender_id.isprintable() or sender_id != sender_id.strip():
+    if not is_sender_id(sender_id):
         raise Refused(
             f"{sender_id[:40]!r} cannot be a sender's id.",
             hint="Use the user_id of a message's tag, or the id that `channeld pair` shows.",

@@ -152,16 +152,15 @@ class AccessCommands:
     async def policy(self, args: dict[str, Any]) -> dict[str, Any]:
         """Set what becomes of strangers."""
         wanted = checked(args, PolicyArguments)
-        await self._access.set_policy(wanted.worker, wanted.policy, by=_BY)
-        return {}
+        return {"dropped": (await self._access.set_policy(wanted.worker, wanted.policy, by=_BY)).dropped}
 
     async def open_group(self, args: dict[str, Any]) -> dict[str, Any]:
         """Opt a group in."""
         wanted = checked(args, OpenGroupArguments)
-        room = await self._access.put_group(
+        room, change = await self._access.put_group(
             wanted.chat, require_mention=wanted.require_mention, senders=wanted.senders, by=_BY
         )
-        return {"chat": room}
+        return {"chat": room, "dropped": change.dropped}
 
     async def close_group(self, args: dict[str, Any]) -> dict[str, Any]:
         """Close a group."""

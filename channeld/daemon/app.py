@@ -108,7 +108,7 @@ class App:
         turnbook = Turnbook(self._database)
         workers = [worker for worker in config.worker_list() if worker.enabled]
         notices = Notices(self._timeline)
-        access = Access(AccessList(self._database), workers, notices)
+        self._access = access = Access(AccessList(self._database), workers, notices)
         prompts = Prompts(PromptStore(self._database), access, notices)
         self._waiting = Waiting(
             Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
@@ -129,8 +129,8 @@ class App:
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
-            prompts, notices, access, spool, mode=config.permissions.relay, session_of=self._router.sessions.get,
-            say=notices.say,
+            prompts, notices, access, spool, mode=config.permissions.relay, matching_s=limits.matching_s,
+            session_of=self._router.sessions.get,
         )  # fmt: skip
         interview = Interview(prompts, notices, access, spool, config.permissions.question_timeout)
         pairing = PairingDialog(
@@ -138,6 +138,7 @@ class App:
             in_terminal=config.permissions.pairing_dialog,
         )  # fmt: skip
         self._asking = Asking(prompts, relay, interview, pairing)
+        self._router.session_gone = self._turnkeeper.session_ended
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)
@@ -167,6 +168,7 @@ class App:
             loop.add_signal_handler(number, self._stop.set)
         await self._database.open()
         try:
+            await self._access.start()
             await self._asking.start()
             await self._sessions.resume(await self._mailbox.living_instances())
             essential = [

@@ -47,13 +47,13 @@ class Asking:
         self._relay.tool_ended(session, report)
         self._pairing.look()
 
-    def turn_began(self, session: Session, prompt_id: str) -> None:
+    def turn_began(self, session: Session, turn_id: str) -> None:
         """Hear that a prompt reached Claude, perhaps within a turn."""
-        self._relay.turn_began(session, prompt_id)
+        self._relay.turn_began(session, turn_id)
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
+    def turn_ended(self, session: Session, turn_id: str) -> None:
         """Hear that a turn has ended."""
-        self._relay.turn_ended(session, prompt_id)
+        self._relay.turn_ended(session, turn_id)
         self._pairing.look()
 
     # -- sessions
@@ -84,7 +84,11 @@ class Asking:
 
     def has_dialog(self, session: Session) -> bool:
         """Tell whether a session waits at a dialog, so that it takes up nothing else."""
-        return bool(self._prompts.open_ones(instance=session.instance))
+        return (
+            bool(self._prompts.open_ones(instance=session.instance))
+            or self._interview.holds(session)
+            or self._pairing.is_on(session)
+        )
 
     def close(self) -> None:
         """Stop; what is open stays open on disk."""

@@ -118,10 +118,11 @@ class Commands:
         try:
             events = await self._mailbox.counts()
             waiting = await self._mailbox.waiting()
+            held = await self._mailbox.held()
             parts = await self._outbox.counts(now - _LATELY_S)
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
-            events, waiting, parts = {}, [], []
+            events, waiting, held, parts = {}, [], (0, None), []
         try:
             access = await self._access.summary()
         except StoreUnavailable as trouble:
@@ -132,7 +133,7 @@ class Commands:
                 "version": __version__, "pid": os.getpid(), "started_at": self._started_at,
                 "config": str(self._paths.config_file), "state": str(self._paths.state),
             },
-            "health": self._issues(waiting, parts, now),
+            "health": self._issues(waiting, held, parts, now),
             "workers": [supervisor.snapshot() for supervisor in self._supervisors.values()],
             "access": access,
             "sessions": self._described_sessions(),
@@ -151,14 +152,21 @@ class Commands:
             self._health.clear_subject(STORE)
 
     def _issues(
-        self, waiting: list[tuple[str, int, float]], parts: list[OpenParts], now: float
+        self,
+        waiting: list[tuple[str, int, float]],
+        held: tuple[int, float | None],
+        parts: list[OpenParts],
+        now: float,
     ) -> list[dict[str, object]]:
         alone = self._router.lookout.nobody_listens()
+        target = self._router.lookout.target()
+        in_turn = target is not None and self._router.lookout.by_turns(target) and not target.turns.is_free
         reports: list[Report] = [
             *self._health.reports(),
             *([alone] if alone is not None else []),
             *symptoms.stuck(self._router.lookout.seats()),
-            *symptoms.waiting(waiting),
+            *symptoms.waiting(waiting, held[0], now=now, in_turn=in_turn),
+            *symptoms.held(*held),
             *symptoms.sending(parts, self._supervisors),
         ]
         return [issue.as_data() for issue in shown(reports, now)]
@@ -261,7 +269,7 @@ class Commands:
                 f"The configuration has no worker {name} of this kind any more.",
                 hint="`channeld restart` applies that.",
             )
-        self._access.configure(worker)
+        await self._access.reconfigure(worker)
         supervisor.restart(worker)
         return {"restarting": name}
 

@@ -64,7 +64,7 @@ class Gate:
         if not event.group and event.kind == "message" and (ruling.admitted or ruling.code in _MAY_REDEEM):
             code = pairing.read_message(event.text)
             role = Role.APPROVER if terms.may_approve else Role.CHATTER
-            if code is not None and not event.bot and store.redeem(connection, worker, event, code, role, now):
+            if code is not None and not event.bot and store.redeem(connection, worker, event, code, role, terms, now):
                 return Ruling(admitted=False, code="paired", notice=pairing.paired_text(role))
         if ruling.admitted:
             return self._admit(connection, worker, event, ruling, terms, now)

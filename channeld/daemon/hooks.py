@@ -31,10 +31,10 @@ class Asker(Protocol):
     def tool_ended(self, session: Session, report: Report) -> None:
         """Hear that a tool call has ended: whatever was asked about it was answered."""
 
-    def turn_began(self, session: Session, prompt_id: str) -> None:
+    def turn_began(self, session: Session, turn_id: str) -> None:
         """Hear that a prompt reached Claude, perhaps within a turn."""
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
+    def turn_ended(self, session: Session, turn_id: str) -> None:
         """Hear that a turn has ended."""
 
 

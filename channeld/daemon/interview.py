@@ -13,7 +13,7 @@ from channeld.core.errors import Refused
 from channeld.core.hooks import Report
 from channeld.core.ids import worker_of
 from channeld.core.model import Attachment
-from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who, chosen
+from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who
 from channeld.core.turns import Origin
 from channeld.daemon.prompts import Access, Prompts, Screens
 from channeld.daemon.session import Session
@@ -30,6 +30,7 @@ class Interview:
         self._prompts, self._screens, self._access, self._spool = prompts, screens, access, spool
         self._timeout_s = timeout_s
         self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._held: list[str] = []  # the instance of each hook that waits
         for kind in _KINDS:
             prompts.on(kind, self._answered)
 
@@ -39,6 +40,10 @@ class Interview:
             for prompt in self._prompts.open_ones(kind=kind):
                 await self._prompts.close(prompt.id, PromptState.EXPIRED, "It is asked at the terminal now")
 
+    def holds(self, session: Session) -> bool:
+        """Tell whether Claude Code waits in a session for what people say to a question or a plan."""
+        return session.instance in self._held
+
     async def hook(self, session: Session, report: Report) -> dict[str, Any]:
         """Ask, where the turn came from a chat, and return the answer; nothing lets the terminal's dialog appear."""
         turn = session.turns.turn
@@ -47,6 +52,7 @@ class Interview:
             or self._timeout_s <= 0 or not self._screens.can_ask(worker_of(turn.origin.chat))
         ):  # fmt: skip
             return {}
+        self._held.append(session.instance)
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
             match report.tool_name:
@@ -56,6 +62,8 @@ class Interview:
                     return await self._show_plan(session, turn.origin, report.input, deadline)
         except TimeoutError:
             log.info("question_not_answered", session=session.name, tool=report.tool_name)
+        finally:
+            self._held.remove(session.instance)
         return {}
 
     async def _ask(self, session: Session, origin: Origin, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -120,5 +128,4 @@ class Interview:
         if waiting is None or waiting.done():
             raise Refused("Claude does not wait for this answer any more.", hint="Look at the terminal.")
         waiting.set_result(answer)
-        said = ", ".join(chosen(answer)) if prompt.content.multiple else answer
-        return f"{said} – {who.name}" if who.name else said
+        return ""

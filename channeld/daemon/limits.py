@@ -17,4 +17,5 @@ class Limits:
     receipt_s: float = turns.RECEIPT_S
     first_hook_s: float = turns.NO_HOOKS_S
     quiet_turn_s: float = turns.SILENCE_S
+    matching_s: float = 0.5  # a permission's notification waits for its hook, which comes within a millisecond or never
     told_after_s: float = 3.0  # a sender is told that his message waits for its turn

@@ -25,10 +25,13 @@ class Notices:
         self._links: dict[str, WorkerLink] = {}
         self._presence = m.Presence(listening=False, text="")
         self._working: frozenset[str] = frozenset()
+        self.askable: frozenset[str] = frozenset()
+        """Workers that show prompts, also while they are not connected."""
 
     def worker_ready(self, link: WorkerLink) -> None:
         """Tell a worker how things stand."""
         self._links[link.name] = link
+        self.askable = self.askable - {link.name} | ({link.name} if link.capabilities.prompts else set())
         if link.capabilities.presence:
             link.send(self._presence)
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(self._working) if is_chat_of(link.name, c)))

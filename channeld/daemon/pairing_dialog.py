@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -26,6 +26,7 @@ DENY: Final = "Deny"
 ROLE: Final = Role.CHATTER
 """Whom a dialog lists may write; more is given by hand."""
 MOST_TRIES: Final = 3
+_STORE_RETRY_S: Final = 1.0
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -34,6 +35,14 @@ _SCHEMA: Final[dict[str, Any]] = {
     },
     "required": ["code"],
 }  # fmt: skip
+
+
+class _Form(NamedTuple):
+    """A form that is shown, or about to be."""
+
+    session: Session
+    request: PairingRequest
+    task: asyncio.Task[None]
 
 
 class PairingDialog:
@@ -57,9 +66,7 @@ class PairingDialog:
         self._requests: list[PairingRequest] = []
         self._tries: dict[str, int] = {}  # by request
         self._left: set[str] = set()  # requests whose form was declined, or took three wrong codes
-        self._form: asyncio.Task[None] | None = None
-        self._on: Session | None = None
-        self._shown = ""  # id of the request that the form is about
+        self._form: _Form | None = None
         prompts.on(KIND, self._answered)
         prompts.changed = self.look
         access.on_request(self._news)
@@ -69,15 +76,16 @@ class PairingDialog:
         await self._refresh()
 
     def stop(self) -> None:
-        """Take the form back."""
+        """Take the form back, and show no other."""
+        self._in_terminal = False
         if self._form is not None:
-            self._form.cancel()
+            self._form.task.cancel()
 
     async def session_attached(self, session: Session) -> None:
         """Withdraw the form that an earlier daemon left in a session's terminal, and look again."""
         for prompt in self._prompts.open_ones(kind=KIND):
             form = prompt.content.data.get("form")
-            if form and form["instance"] == session.instance and session is not self._on:
+            if form and form["instance"] == session.instance and not self.is_on(session):
                 session.withdraw_form(form["id"])
         self.look()
 
@@ -87,11 +95,14 @@ class PairingDialog:
             request = next((each for each in self._requests if each.id not in self._left), None)
             session = self._target()
             if self._in_terminal and request is not None and session is not None and self._may_show(session):
-                self._on = session
-                self._form = asyncio.create_task(self._show(session, request))
-                self._form.add_done_callback(self._form_gone)
-        elif self._on is None or self._on.is_closed or not self._may_show(self._on):
-            self._form.cancel()
+                self._form = _Form(session, request, asyncio.create_task(self._show(session, request)))
+                self._form.task.add_done_callback(self._form_gone)
+        elif self._form.session.is_closed or not self._may_show(self._form.session):
+            self._form.task.cancel()
+
+    def is_on(self, session: Session) -> bool:
+        """Tell whether the form stands in a session's terminal."""
+        return self._form is not None and self._form.session is session
 
     def reopen(self) -> str | None:
         """Show the form of the oldest request again, though it was declined; not where three wrong codes were typed.
@@ -101,7 +112,7 @@ class PairingDialog:
         """
         self._left = {request_id for request_id in self._left if self._tries.get(request_id, 0) >= MOST_TRIES}
         self.look()
-        return self._on.name if self._form is not None and self._on is not None else None
+        return self._form.session.name if self._form is not None else None
 
     # -- who asks
 
@@ -118,13 +129,13 @@ class PairingDialog:
                 await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "Settled at the terminal")
         for request in self._requests:
             await self._prompts.open(
-                KIND, f"{pairing.who_asks(request)} asks to write to Claude", pairing.prompt_text(ROLE), [DENY],
+                KIND, pairing.prompt_title(request, ROLE), pairing.prompt_text(ROLE), [DENY],
                 key=f"{KIND}:{request.id}", free=True,
                 ttl_s=max(1.0, request.asked_at + pairing.VALID_S - time.time()),
                 data={"request": request.id, "worker": request.worker},
             )  # fmt: skip
-        if self._form is not None and self._shown not in ids:
-            self._form.cancel()
+        if self._form is not None and self._form.request.id not in ids:
+            self._form.task.cancel()
         self.look()
 
     # -- in the terminal
@@ -133,11 +144,15 @@ class PairingDialog:
         return session.has_forms and not self._at_dialog(session)
 
     async def _show(self, session: Session, request: PairingRequest) -> None:
-        self._shown = request.id
         wrong = ""
         while True:
             form_id = f"channeld-form-{secrets.token_hex(4)}"
-            await self._note_form(session, request, form_id)
+            try:
+                await self._note_form(session, request, form_id)
+            except StoreUnavailable as trouble:
+                log.warning("pairing_form_put_off", session=session.name, reason=str(trouble))
+                await asyncio.sleep(_STORE_RETRY_S)
+                continue
             fields = await session.show_form(pairing.dialog_text(request, ROLE, wrong), _SCHEMA, form_id)
             if session.is_closed:
                 return  # nobody has answered: it is shown again when a session is there
@@ -161,7 +176,7 @@ class PairingDialog:
                 await self._prompts.note(prompt.id, {"form": {"instance": session.instance, "id": form_id}})
 
     def _form_gone(self, task: asyncio.Task[None]) -> None:
-        self._form = self._on = None
+        self._form = None
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("pairing_form_failed", exc_info=error)
         else:
@@ -173,14 +188,16 @@ class PairingDialog:
         """List the one who asks, if this is his code.
 
         Raises:
-            Refused: it is not; after three of them the form is not shown again, and chats are not asked.
+            Refused: it is not, or was not looked at; after three wrong ones the form is not shown again, and chats are
+                not asked.
             StoreUnavailable: nothing was changed.
         """
         try:
             await self._access.approve(code, request.worker, role=ROLE, by=by, only=request.id)
-        except Refused:
-            tries = self._tries[request.id] = self._tries.get(request.id, 0) + 1
-            if tries >= MOST_TRIES:
+        except Refused as refusal:
+            if refusal.code == "wrong_code":
+                self._tries[request.id] = self._tries.get(request.id, 0) + 1
+            if self._tries.get(request.id, 0) >= MOST_TRIES:
                 self._left.add(request.id)
                 log.warning("pairing_given_up", request=request.id)
             raise

@@ -24,6 +24,7 @@ from channeld.core.prompts import (
     Who,
     check_answer,
     clipped_title,
+    in_words,
     new_id,
 )
 from channeld.core.text import clean_name, unmasked
@@ -35,6 +36,8 @@ from channeld.store.prompts import PromptStore
 log = structlog.get_logger()
 _STORE_RETRY_S: Final = 1.0
 _REMEMBERED: Final = 100
+_SHOWN_ANEW: Final = 20
+"""Settled prompts that a worker is told when it is ready: it may show them as open, or as settled somewhere else."""
 
 
 class Access(Protocol):
@@ -61,7 +64,10 @@ class Screens(Protocol):
 
 
 Handler = Callable[[StoredPrompt, str, Who], Awaitable[str]]
-"""Carries an answer out and returns the outcome in words; raises ``Refused`` to leave the prompt open."""
+"""Carries an answer out and returns the outcome in words, empty for the answer itself and who gave it.
+
+It raises ``Refused`` to leave the prompt open.
+"""
 
 
 class _Kind(NamedTuple):
@@ -78,9 +84,10 @@ class Prompts:
         self._kinds: dict[str, _Kind] = {}
         self._open: dict[str, StoredPrompt] = {}
         self.settled: deque[StoredPrompt] = deque(maxlen=_REMEMBERED)
-        """The latest that were settled, for those who answer them again."""
+        """The latest that were settled, oldest first, for those who answer them again or have not seen their end."""
         self.changed: Callable[[], None] = lambda: None
         """Called when another set of prompts is open."""
+        self._arrivals = 0  # of workers that show prompts
         self._expiry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,23 +143,27 @@ class Prompts:
         Raises:
             StoreUnavailable: nobody was asked.
         """
-        for known in self._open.values():
-            if key is not None and known.key == key:
-                return known.id
+        if (known := self._about(key)) is not None:
+            return known.id
         now = time.time()
         content = Content(
             title=clipped_title(unmasked(title)), body=unmasked(body), options=options, multiple=multiple, free=free,
             files=files or [], session=session, audience=audience, only=only, data=data or {},
         )  # fmt: skip
+        arrivals = self._arrivals
         content.chats = await self._chats_for(content)
         expires_at = now + ttl_s if ttl_s is not None else None
         prompt = StoredPrompt(
             id=new_id(), kind=kind, content=content, asked_at=now, key=key, instance=instance, expires_at=expires_at
         )
-        if not await self._store.put(prompt):
-            return next((known.id for known in self._open.values() if known.key == key), prompt.id)
+        while not await self._store.put(prompt):
+            if (known := self._about(key)) is not None:
+                return known.id
+            await asyncio.sleep(_STORE_RETRY_S)  # the last one about this is settled, and its end not yet on disk
         reach("prompts.stored")
         self._open[prompt.id] = prompt
+        if self._arrivals != arrivals:
+            await self._add_chats(prompt)
         log.info("prompt_opened", prompt=prompt.id, kind=kind, chats=content.chats, session=session)
         self._show(prompt)
         self._watch_expiry()
@@ -160,18 +171,17 @@ class Prompts:
         return prompt.id
 
     async def change(
-        self, prompt_id: str, *, body: str | None = None, options: list[str] | None = None,
-        files: list[Attachment] | None = None, data: dict[str, Any] | None = None,
+        self, prompt_id: str, *, title: str | None = None, body: str | None = None, options: list[str] | None = None,
+        files: list[Attachment] | None = None,
     ) -> None:  # fmt: skip
         """Change what an open prompt says, and show it anew."""
         if (prompt := self._open.get(prompt_id)) is None:
             return
         content = prompt.content
-        if body is not None:
-            content.body = unmasked(body)
+        content.title = content.title if title is None else unmasked(title)
+        content.body = content.body if body is None else unmasked(body)
         content.options = content.options if options is None else options
         content.files = content.files if files is None else files
-        content.data = content.data if data is None else content.data | data
         await self._store.change(prompt)
         if prompt_id in self._open:
             self._show(prompt)
@@ -198,19 +208,13 @@ class Prompts:
             except StoreUnavailable:  # people have been told already; the record follows
                 await asyncio.sleep(_STORE_RETRY_S)
 
-    async def close_key(self, key: str, state: PromptState, outcome: str = "") -> None:
-        """Settle the open prompt of a key, if there is one."""
-        for prompt in self.open_ones():
-            if prompt.key == key:
-                await self.close(prompt.id, state, outcome)
-
     def close_soon(self, prompt_id: str, state: PromptState, outcome: str = "") -> None:
         """Settle a prompt from where nothing can be awaited."""
         self.spawn(self.close(prompt_id, state, outcome))
 
-    async def confirm(self, prompt_id: str, outcome: str) -> None:
+    async def confirm(self, prompt_id: str) -> None:
         """Record that an answer has arrived where it was to go."""
-        await self._store.note_outcome(prompt_id, outcome, carried_out=True)
+        await self._store.carried_out(prompt_id)
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Let something go on by itself; what it raises is logged."""
@@ -262,15 +266,16 @@ class Prompts:
         # From here on it is this answer: another one finds the prompt gone.
         if self._open.pop(prompt_id, None) is None:
             raise await self._why_not(prompt_id)
+        words = in_words(prompt, answer, who)
         try:
-            if not await self._store.answer(prompt_id, answer, who, time.time()):
+            if not await self._store.answer(prompt_id, answer, words, who, time.time()):
                 raise await self._why_not(prompt_id)
         except StoreUnavailable:
             self._open[prompt_id] = prompt
             raise
         reach("prompts.answered")
         try:
-            outcome = await kind.handler(prompt, answer, who)
+            outcome = await kind.handler(prompt, answer, who) or words
         except ChanneldError:
             await self._reopen(prompt)
             raise
@@ -287,7 +292,7 @@ class Prompts:
         self._show(prompt)
         self.changed()
         if not kind.confirms:
-            await self._store.note_outcome(prompt_id, outcome, carried_out=True)
+            await self._store.carried_out(prompt_id, outcome)
         return outcome
 
     async def answered(self, link: WorkerLink, frame: m.AnswerPrompt) -> None:
@@ -367,10 +372,11 @@ class Prompts:
                 self._open[prompt.id] = prompt
             elif (kind := self._kinds.get(prompt.kind)) is not None and not kind.confirms and prompt.by is not None:
                 try:
-                    outcome = await kind.handler(prompt, prompt.answer, prompt.by)
+                    outcome = await kind.handler(prompt, prompt.answer, prompt.by) or prompt.outcome
                 except ChanneldError as error:
                     outcome = str(error)
-                await self._store.note_outcome(prompt.id, outcome, carried_out=True)
+                await self._store.carried_out(prompt.id, outcome)
+        self.settled.extend(reversed(await self._store.last_settled(_REMEMBERED)))
         self._watch_expiry()
 
     async def unconfirmed(self, instance: str) -> list[StoredPrompt]:
@@ -392,17 +398,14 @@ class Prompts:
             await self._give_up(prompt)
 
     async def worker_ready(self, link: WorkerLink) -> None:
-        """Show a worker the open prompts of its chats, as to one that knows of none."""
+        """Show a worker the open prompts of its chats, as to one that knows of none, and what was settled lately."""
         if not link.capabilities.prompts:
             return
+        for prompt in list(self.settled)[-_SHOWN_ANEW:]:
+            self._show(prompt, link.name)
+        self._arrivals += 1
         for prompt in list(self._open.values()):
-            try:
-                chats = [chat for chat in await self._chats_for(prompt.content) if chat not in prompt.content.chats]
-                if chats and prompt.id in self._open:
-                    prompt.content.chats += chats
-                    await self._store.change(prompt)
-            except StoreUnavailable as trouble:
-                log.warning("prompt_not_shown", prompt=prompt.id, reason=str(trouble))
+            await self._add_chats(prompt)
             if prompt.id in self._open:
                 self._show(prompt, link.name)
 
@@ -419,18 +422,39 @@ class Prompts:
         if prompt.state == PromptState.OPEN:
             await self._store.close(prompt.id, PromptState.EXPIRED, "The session has ended.", time.time())
         else:
-            await self.confirm(prompt.id, f"{prompt.outcome} The session ended before that arrived.".strip())
+            await self._store.carried_out(prompt.id, f"{prompt.outcome}. The session ended before that arrived.")
 
     async def _reopen(self, prompt: StoredPrompt) -> None:
         """Take an answer back with which nothing was done."""
+        nothing = "Nothing was done: it is asked anew."
         while True:
             try:
-                await self._store.reopen(prompt.id)
+                if not (reopened := await self._store.reopen(prompt.id)):  # the same has been asked anew meanwhile
+                    await self._store.carried_out(prompt.id, nothing)
                 break
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
-        self._open[prompt.id] = prompt
-        self._watch_expiry()
+        if reopened:
+            self._open[prompt.id] = prompt
+            self._watch_expiry()
+        else:
+            prompt.state, prompt.outcome = PromptState.ANSWERED, nothing
+            self.settled.append(prompt)
+            self._show(prompt)
+
+    async def _add_chats(self, prompt: StoredPrompt) -> None:
+        """Add the chats in which it can be shown only now."""
+        try:
+            chats = [chat for chat in await self._chats_for(prompt.content) if chat not in prompt.content.chats]
+            if chats and prompt.id in self._open:
+                prompt.content.chats += chats
+                await self._store.change(prompt)
+        except StoreUnavailable as trouble:
+            log.warning("prompt_not_shown", prompt=prompt.id, reason=str(trouble))
+
+    def _about(self, key: str | None) -> StoredPrompt | None:
+        """Return the open prompt of a key."""
+        return next((prompt for prompt in self._open.values() if key is not None and prompt.key == key), None)
 
     async def _chats_for(self, content: Content) -> list[str]:
         if content.audience != APPROVERS:
@@ -445,7 +469,7 @@ class Prompts:
                 self._screens.ask(
                     m.Prompt(
                         id=prompt.id, chat=chat, kind=prompt.kind, title=content.title, body=content.body,
-                        options=content.options, state=prompt.state, answer=prompt.outcome or prompt.answer,
+                        options=content.options, state=prompt.state, answer=prompt.outcome,
                         multiple=content.multiple, free=content.free, file=prompt.file,
                     )
                 )  # fmt: skip

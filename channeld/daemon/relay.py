@@ -14,7 +14,7 @@ from channeld.core.access import Role
 from channeld.core.hooks import Report
 from channeld.core.ids import worker_of
 from channeld.core.permission import Option, Request
-from channeld.core.prompts import APPROVERS, OPERATOR, PromptState, StoredPrompt, Who
+from channeld.core.prompts import APPROVERS, OPERATOR, PromptState, StoredPrompt, Who, in_words
 from channeld.core.turns import Origin
 from channeld.daemon.prompts import Access, Prompts, Screens
 from channeld.daemon.session import Session
@@ -22,8 +22,6 @@ from channeld.daemon.spool import Spool
 
 log = structlog.get_logger()
 KIND: Final = "permission"
-PAIRING_S: Final = 0.5
-"""How long a notification waits for its hook, which comes within a millisecond where there are hooks."""
 _REMEMBERED_S: Final = 10.0
 """How long a hook waits for its notification: for some dialogs there is none."""
 _MOST_INPUT: Final = 1_000_000
@@ -44,10 +42,12 @@ class _Hook:
 
     def __init__(self, report: Report, now: float, *, allowed: bool) -> None:
         self.tool, self.input = report.tool_name, report.tool_input
-        self.prompt_id, self.agent_id = report.prompt_id, report.agent_id
+        self.turn_id, self.agent_id = report.prompt_id, report.agent_id
         self.at, self.allowed = now, allowed
-        self.prompt: str | None = None
-        """Id of the prompt that it belongs to; empty while that is being opened."""
+        self.is_matched = False
+        """Whether its notification has been found."""
+        self.prompt_id = ""
+        """Of the prompt that was opened for the two of them."""
 
 
 class _Relayed:
@@ -66,7 +66,7 @@ class _Relayed:
         return {
             "tool": self.request.tool, "preview": self.request.preview, "turn": self.turn,
             "input": hook.input if hook is not None and len(hook.input) <= _MOST_INPUT else None,
-            "prompt_id": hook.prompt_id if hook is not None else self.turn,
+            "turn_id": hook.turn_id if hook is not None else self.turn,
             "agent_id": hook.agent_id if hook is not None else "",
         }  # fmt: skip
 
@@ -97,8 +97,8 @@ class Relay:
         spool: Spool,
         *,
         mode: str,
+        matching_s: float,
         session_of: Callable[[str], Session | None],
-        say: Callable[[str, str], None],
     ) -> None:
         """Wire it.
 
@@ -108,11 +108,11 @@ class Relay:
             access: who may do what.
             spool: where inputs that are too long for a message are put.
             mode: ``origin``, ``approvers`` or ``off``.
+            matching_s: how long a notification waits for its hook.
             session_of: returns the attached session of a process.
-            say: tells a chat a line.
         """
         self._prompts, self._screens, self._spool, self._mode = prompts, screens, spool, mode
-        self._access, self._session_of, self._say = access, session_of, say
+        self._access, self._matching_s, self._session_of = access, matching_s, session_of
         self._ledgers: dict[str, _Ledger] = {}
         prompts.on(KIND, self._answered, keeps=frozenset({Option.DETAILS}), confirms=True)
 
@@ -157,7 +157,7 @@ class Relay:
         ledger, turn = self._ledger(session.instance), session.turns.turn
         if ledger.relayed:
             return True
-        return bool(turn is not None and turn.open_tools and any(h.prompt is None for h in ledger.dialogs))
+        return bool(turn is not None and turn.open_tools and any(not h.is_matched for h in ledger.dialogs))
 
     def tool_ended(self, session: Session, report: Report) -> None:
         """A call was carried out: whatever was asked about it, the terminal has answered."""
@@ -175,18 +175,18 @@ class Relay:
                 close("Allowed at the terminal")
                 return
 
-    def turn_began(self, session: Session, prompt_id: str) -> None:
+    def turn_began(self, session: Session, turn_id: str) -> None:
         """A prompt reached Claude: no dialog of an earlier turn is open. One of a subagent may be."""
         for data, close in self._asked(session):
-            if data["prompt_id"] != prompt_id and not data["agent_id"]:
+            if data["turn_id"] != turn_id and not data["agent_id"]:
                 close(_TURN_OVER)
 
-    def turn_ended(self, session: Session, prompt_id: str) -> None:
+    def turn_ended(self, session: Session, turn_id: str) -> None:
         """A turn is over, and with it all dialogs. One of a subagent stays, until a later turn is over too."""
         ledger = self._ledger(session.instance)
-        ledger.dialogs = [hook for hook in ledger.dialogs if hook.agent_id and hook.prompt_id == prompt_id]
+        ledger.dialogs = [hook for hook in ledger.dialogs if hook.agent_id and hook.turn_id == turn_id]
         for data, close in self._asked(session):
-            if not data["agent_id"] or prompt_id not in {data["prompt_id"], data.get("turn")}:
+            if not data["agent_id"] or turn_id not in {data["turn_id"], data.get("turn")}:
                 close(_TURN_OVER)
 
     def tool_called(self, session: Session) -> None:
@@ -216,7 +216,7 @@ class Relay:
         self._ledger(session.instance).again |= {prompt.content.data["digest"]: prompt.by for prompt in allowed}
         for prompt in await self._prompts.unconfirmed(session.instance):
             if prompt.kind == KIND:
-                self._prompts.spawn(self._give(session, prompt, prompt.answer, prompt.outcome))
+                self._prompts.spawn(self._give(session, prompt, prompt.answer))
 
     def session_ended(self, instance: str) -> None:
         """Forget a session's process."""
@@ -247,9 +247,9 @@ class Relay:
     async def _open(self, session: Session, relayed: _Relayed) -> str:
         request, hook, data = relayed.request, relayed.hook, relayed.data
         turn = session.turns.turn
-        origin = turn.origin if turn is not None and data["prompt_id"] == turn.prompt_id else None
+        origin = turn.origin if turn is not None and data["turn_id"] == turn.prompt_id else None
         doubtful = hook is None and any(
-            other.tool == request.tool and other.prompt is None for other in self._ledger(session.instance).hooks
+            other.tool == request.tool and not other.is_matched for other in self._ledger(session.instance).hooks
         )
         card = permission.card(request, data["input"], session=session.name, full=False, doubtful=doubtful)
         opened = await self._prompts.open(
@@ -263,9 +263,9 @@ class Relay:
             },
         )  # fmt: skip
         if hook is not None:
-            hook.prompt = opened
+            hook.prompt_id = opened
         if self._mode != "off" and origin is not None and origin.group:
-            self._tell_group(self._ledger(session.instance), origin.chat, data["prompt_id"])
+            self._tell_group(self._ledger(session.instance), origin.chat, data["turn_id"])
         return opened
 
     async def _hook_of(self, session: Session, request: Request) -> _Hook | None:
@@ -276,7 +276,7 @@ class Relay:
         news = asyncio.Event()
         ledger.waiting.add(news)
         try:
-            async with asyncio.timeout(PAIRING_S):
+            async with asyncio.timeout(self._matching_s):
                 while True:
                     hook = self._pick(ledger, request)
                     if hook is not None and permission.is_certain(request.preview, hook.input):
@@ -288,16 +288,17 @@ class Relay:
         finally:
             ledger.waiting.discard(news)
         if hook is not None:
-            hook.prompt = ""
+            hook.is_matched = True
         return hook
 
     def _pick(self, ledger: _Ledger, request: Request) -> _Hook | None:
         hooks = [hook for hook in ledger.hooks if hook.tool == request.tool]
-        found = permission.pick(request.preview, (h.input for h in hooks if h.prompt is None or self._is_open(h)))
-        return next((hook for hook in hooks if hook.input == found and hook.prompt is None), None)
+        found = permission.pick(request.preview, (h.input for h in hooks if not h.is_matched or self._is_open(h)))
+        return next((hook for hook in hooks if hook.input == found and not hook.is_matched), None)
 
     def _is_open(self, hook: _Hook) -> bool:
-        return hook.prompt is not None and (not hook.prompt or self._prompts.find(hook.prompt) is not None)
+        """Tell whether its dialog stands in the terminal, as far as is known."""
+        return hook.is_matched and (not hook.prompt_id or self._prompts.find(hook.prompt_id) is not None)
 
     async def _audience(self, origin: Origin | None) -> str:
         if self._mode == "off":
@@ -308,10 +309,10 @@ class Relay:
                 return origin.chat
         return APPROVERS
 
-    def _tell_group(self, ledger: _Ledger, chat: str, prompt_id: str) -> None:
-        if ledger.told != (chat, prompt_id):  # once a turn
-            ledger.told = (chat, prompt_id)
-            self._say(chat, "Claude waits for a permission; whoever may give it is asked privately.")
+    def _tell_group(self, ledger: _Ledger, chat: str, turn_id: str) -> None:
+        if ledger.told != (chat, turn_id):  # once a turn
+            ledger.told = (chat, turn_id)
+            self._screens.say(chat, "Claude waits for a permission; whoever may give it is asked privately.")
 
     # -- verdicts
 
@@ -319,20 +320,18 @@ class Relay:
         if answer == Option.DETAILS:
             await self._show_all(prompt)
             return ""
-        outcome = f"{answer} – {who.name}" if who.name else answer
         if answer == Option.AGAIN:
             self._ledger(prompt.instance).again[prompt.content.data["digest"]] = who
         if (session := self._session_of(prompt.instance)) is not None:
-            if not session.turns.hooked:
-                outcome += ". Sent to Claude, which does not say whether it still waited"
-            self._prompts.spawn(self._give(session, prompt, answer, outcome))
-        else:
-            outcome += ". The session is not connected now; it gets this as soon as it is."
-        return outcome
+            self._prompts.spawn(self._give(session, prompt, answer))
+            if session.turns.hooked:
+                return ""
+            return f"{in_words(prompt, answer, who)}. Sent to Claude, which does not say whether it still waited."
+        return f"{in_words(prompt, answer, who)}. The session is not connected now; it gets this as soon as it is."
 
-    async def _give(self, session: Session, prompt: StoredPrompt, answer: str, outcome: str) -> None:
+    async def _give(self, session: Session, prompt: StoredPrompt, answer: str) -> None:
         if await session.give_verdict(prompt.content.data["request_id"], allow=answer != Option.DENY):
-            await self._prompts.confirm(prompt.id, outcome)
+            await self._prompts.confirm(prompt.id)
 
     async def _show_all(self, prompt: StoredPrompt) -> None:
         data = prompt.content.data

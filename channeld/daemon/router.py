@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
 from channeld.core.activity import PATIENCE_S
-from channeld.core.chat_commands import is_command, wants_now
+from channeld.core.chat_commands import may_be_command, wants_now
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import STORE
@@ -28,14 +28,13 @@ from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.faultpoint import reach
 from channeld.ipc import messages as m
-from channeld.store.mailbox import Acceptance, Mailbox
+from channeld.store.mailbox import Acceptance, Mailbox, own
 from channeld.store.outbox import Outbox
 from channeld.store.timeline import Timeline
 from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
 _STORE_RETRY_S = 1.0
-_KEPT = "What you write is kept and delivered as soon as one listens."
 
 
 class Router:
@@ -81,6 +80,8 @@ class Router:
         self._wake = asyncio.Event()
         self.session_pushed: Callable[[Session], None] = lambda session: None
         """Called when events were pushed to a session."""
+        self.session_gone: Callable[[str], Awaitable[None]] = _ignore
+        """Called when a session's process has ended, before what it leaves is given back."""
 
     # -- sessions
 
@@ -112,6 +113,7 @@ class Router:
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
             to_ping=len(attachment.to_ping), to_repush=[e.delivery_id for e in attachment.to_repush],
         )  # fmt: skip
+        self.session_pushed(session)  # what goes on from before has to be watched too
         self.lookout.look()
         self.wake()
 
@@ -127,6 +129,7 @@ class Router:
         """A session's process has ended: what it did not confirm goes back to the queue."""
         while True:
             try:
+                await self.session_gone(instance)
                 events = await self._mailbox.give_back(instance, time.time())
                 break
             except StoreUnavailable:
@@ -139,7 +142,7 @@ class Router:
         """A ping came back: the client has read these."""
         now = time.time()
         session.turns.delivered(seqs, now)
-        events = await self._mailbox.confirm(lease, seqs, now)
+        events = await self._mailbox.confirm(lease, seqs, now, seen_only=session.turns.turn is not None)
         reach("router.confirmed")
         for event in events:
             if event.state == EventState.DELIVERED:
@@ -157,7 +160,8 @@ class Router:
         """A chat has got its answer."""
         session.activity.answered(chat)
         self.lookout.look()
-        events = await self._mailbox.answer(session.instance, chat, time.time())
+        seen_only = session.turns.turn is not None
+        events = await self._mailbox.answer(session.instance, chat, time.time(), seen_only=seen_only)
         self.await_no_more(events)
         await self.notices.events_changed(events)
 
@@ -219,7 +223,8 @@ class Router:
         now = time.time()
         terms = self._waiting.terms(session, now)
         if self.lookout.by_turns(session) and session.turns.turn is not None:
-            await self._push(session, await self._mailbox.claim_notes(lease, now, terms), begins_turn=False)
+            # Awaited like the start of a turn: if this turn ends before Claude is given them, they do begin one.
+            await self._push(session, await self._mailbox.claim_notes(lease, now, terms), begins_turn=True)
         if (room := self._room(session)) == 0:
             return
         begins_turn = self.lookout.by_turns(session)
@@ -259,9 +264,18 @@ class Router:
                 if not is_chat_of(link.name, offer.event.chat)
             )
         )
+        messages: list[m.Offer] = []
         for offer in fine:
             offer.event.text = clip(offer.event.text)
-        fine = [offer for offer in fine if not await self._took_command(link, offer)]
+            if may_be_command(offer.event):
+                await self._accept(link, messages)  # a command is about what was written before it
+                messages = []
+                if await self._took_command(link, offer):
+                    continue
+            messages.append(offer)
+        await self._accept(link, messages)
+
+    async def _accept(self, link: WorkerLink, fine: list[m.Offer]) -> None:
         if not fine:
             return
         session = self.lookout.target()
@@ -304,12 +318,10 @@ class Router:
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:
         """Carry out what a listed sender says to channeld itself; returns whether it was that."""
         event = offer.event
-        if event.kind != "message" or event.attachments or not is_command(event.text):
-            return False
-        role = await self._access.role_of(link.name, event.sender_id)
-        if role is None:
-            return False
         try:
+            role = await self._access.role_in(link.name, event)
+            if role is None:
+                return False
             if wants_now(event.text):
                 await self._waiting.command(event)
             elif not await self._prompts.take_text(event, role):
@@ -322,7 +334,7 @@ class Router:
 
     async def accept_own(self, event: Inbound, worker: str) -> None:
         """Put an event of channeld's own into the mailbox, for Claude to read."""
-        await self._mailbox.accept(worker, [event], None, 0, time.time())
+        await self._mailbox.accept(worker, [event], None, 0, time.time(), own)
         self.wake()
 
     # -- workers (the supervisor's switchboard)
@@ -385,6 +397,10 @@ class Router:
                 await self.accept_own(event, part.worker)
             except StoreUnavailable as trouble:  # the history shows the part's state; whoever called us must go on
                 log.error("late_failure_not_told", worker=part.worker, part=part.seq, reason=str(trouble))
+
+
+async def _ignore(instance: str) -> None:
+    return
 
 
 def _answer(ref: int, result: Acceptance) -> m.Accepted | m.Refused:

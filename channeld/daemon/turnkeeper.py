@@ -26,6 +26,8 @@ log = structlog.get_logger()
 _LOOK_EVERY_S: Final = 1.0
 _TAIL_BYTES: Final = 256 * 1024
 """Of the transcript: one entry may hold a whole file that Claude has read."""
+_FAILED: Final = "Claude's turn ended with an error, which stands in its terminal. Write again to try again."
+_ENDED: Final = "The session ended before it had answered this. Write again when another one listens."
 _OWED: Final = frozenset({"message", "edited", "button", "webhook"})
 """Kinds of events whose sender waits for an answer."""
 
@@ -48,6 +50,8 @@ class Turnkeeper:
         self._router, self._turnbook, self._outgoing = router, turnbook, outgoing
         self._limits, self._sends_unreplied = limits, sends_unreplied
         self._watch = asyncio.Event()
+        self._suspects: set[str] = set()
+        """Sessions that looked deaf at the last look."""
         self.has_dialog: Callable[[Session], bool] = lambda session: False
         """Whether a dialog of ours is open in a session's terminal: then it takes up nothing."""
         self.turn_over: Callable[[Session, str], None] = lambda session, prompt_id: None
@@ -59,8 +63,9 @@ class Turnkeeper:
         """Follow one report; those of a session come one after the other."""
         now = time.time()
         turns = session.turns
-        before = _summary(turns)
-        if turns.reported(report.permission_mode, report.transcript_path, now):
+        before = _written(turns)
+        background = bool(report.agent_id)
+        if turns.reported(report.permission_mode, report.transcript_path, now, background=background):
             self._router.hears_again(session)
         match report.event:
             case "UserPromptSubmit":
@@ -69,10 +74,15 @@ class Turnkeeper:
                 turns.tool_began(report.prompt_id, report.tool_use_id, report.agent_id, now)
             case "PostToolUse" | "PostToolUseFailure":
                 turns.tool_ended(report.tool_use_id)
-            case "Stop" | "StopFailure" if (turn := turns.stopped(report.prompt_id)) is not None:
+            case "Stop" if (turn := turns.stopped(report.prompt_id)) is not None:
                 await self._end(session, turn, report.last_assistant_message)
-        if _summary(turns) != before:
-            await self._write_down(session)
+            case "StopFailure" if (turn := turns.stopped(report.prompt_id)) is not None:
+                await self._end(session, turn, "")  # its words are the API's error
+                await self._tell_unanswered(session.instance, turn.prompt_id, _FAILED)
+            case "PreCompact":
+                turns.excuse(now)
+        if _written(turns) != before:
+            await self._turnbook.say(session.instance, turns)
             self._router.lookout.look()
             self._router.wake()
         self._watch.set()
@@ -81,7 +91,7 @@ class Turnkeeper:
         delivery_id = delivery_of(report.prompt)
         event = None
         if delivery_id is not None:
-            note = session.turns.is_running(report.prompt_id)
+            note = session.turns.is_known(report.prompt_id)
             event = await self._turnbook.seen(session.instance, delivery_id, report.prompt_id, now, note=note)
         origin = Origin.of(event) if event is not None else None
         before = session.turns.prompted(report.prompt_id, origin, event.seq if event else None, now)
@@ -90,12 +100,6 @@ class Turnkeeper:
         if event is not None:
             log.info("event_seen", session=session.name, delivery_id=event.delivery_id)
             await self._router.notices.events_changed([event])
-
-    async def _write_down(self, session: Session) -> None:
-        turns = session.turns
-        turn = turns.turn
-        running = (turn.prompt_id, turn.typed) if turn is not None else (None, False)
-        await self._turnbook.say(session.instance, turns.permission_mode, turns.transcript, *running)
 
     # -- the end of a turn
 
@@ -109,6 +113,18 @@ class Turnkeeper:
                 await self._router.notices.events_changed(notes)
         finally:
             self.turn_over(session, turn.prompt_id)
+
+    async def _tell_unanswered(self, instance: str, prompt_id: str, text: str) -> None:
+        """Tell a chat that the turn that its message began has come to nothing."""
+        event = await self._turnbook.unanswered_origin(instance, prompt_id)
+        if event is not None and event.inbound.kind in _OWED:
+            self._router.notices.say(event.inbound.chat, text, event.inbound.message_id)
+
+    async def session_ended(self, instance: str) -> None:
+        """A session's process has ended, perhaps in the midst of a turn."""
+        said = await self._turnbook.said(instance, 0.0)
+        if said.prompt_id is not None:
+            await self._tell_unanswered(instance, said.prompt_id, _ENDED)
 
     async def _send_unreplied(self, session: Session, turn: Turn, text: str) -> None:
         origin = turn.origin
@@ -150,29 +166,36 @@ class Turnkeeper:
     async def _look(self, session: Session) -> None:
         now, turns = time.time(), session.turns
         turn = turns.turn
-        if turn is not None and await self._is_over(turns, turn, now):
+        if turn is not None and await self._is_over(session, turn, now):
             if turns.turn is not turn:  # a hook has ended it meanwhile
                 return
             log.info("turn_over_unreported", session=session.name)
             await self._end(session, turns.end(), "")
-            await self._write_down(session)
+            await self._turnbook.say(session.instance, session.turns)
         elif turns.has_no_hooks(now, self._limits.first_hook_s):
             log.warning("session_without_hooks", session=session.name)
             turns.expect_none()
         elif turns.lost_receipt(now, self._limits.receipt_s) and not self.has_dialog(session):
+            if (
+                session.instance not in self._suspects
+            ):  # after a sleep of this process, the report may just not be read yet
+                self._suspects.add(session.instance)
+                return
             turns.mark_deaf(now)
             log.warning("session_deaf", session=session.name)
             await self.went_deaf(session, await self._turnbook.unseen(session.instance))
         else:
+            self._suspects.discard(session.instance)
             return
+        self._suspects.discard(session.instance)
         self._router.lookout.look()
         self._router.wake()
 
-    async def _is_over(self, turns: Turns, turn: Turn, now: float) -> bool:
+    async def _is_over(self, session: Session, turn: Turn, now: float) -> bool:
         """Tell whether the turn that runs has ended without a word."""
-        return turns.is_silent(now, self._limits.quiet_turn_s) or await asyncio.to_thread(
-            self._was_interrupted, turns.transcript, turn
-        )
+        if session.turns.is_silent(now, self._limits.quiet_turn_s) and not self.has_dialog(session):
+            return True
+        return await asyncio.to_thread(self._was_interrupted, session.turns.transcript, turn)
 
     @staticmethod
     def _was_interrupted(path: str, turn: Turn) -> bool:
@@ -193,7 +216,7 @@ async def _nobody_to_tell(session: Session, events: list[StoredEvent]) -> None:
     return
 
 
-def _summary(turns: Turns) -> tuple[object, ...]:
-    """Return what others want to hear of when it changes."""
+def _written(turns: Turns) -> tuple[object, ...]:
+    """Return what is written down of turns, to see whether it has changed."""
     turn = turns.turn
-    return turns.hooked, turns.permission_mode, turn and (turn.prompt_id, turn.typed)
+    return turns.hooked, turns.permission_mode, turn and (turn.prompt_id, turn.typed, frozenset(turn.open_tools))

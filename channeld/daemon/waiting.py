@@ -55,7 +55,10 @@ class Waiting:
         self._holds, self._prompts, self._notices, self._access = holds, prompts, notices, access
         self._stale_after_s, self._holds_chatters = stale_after_s, holds_chatters
         self._told_after_s = told_after_s
+        self._to_ask: set[Hold] = {"stale", "unattended"}
+        """What was held and perhaps not asked about: by this daemon, or by one that was killed in between."""
         self._news = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._session: Session | None = None
         prompts.on("waiting", self._send_in)
         prompts.on("stale", self._still_wanted)
@@ -70,22 +73,25 @@ class Waiting:
         return Terms(
             chatters=not self._holds_chatters or (session is not None and session.turns.asks),
             fresh_after=now - self._stale_after_s,
+            askable=self._notices.askable,
         )
 
     async def hold(self, session: Session) -> None:
         """Hold what must not go to a session, ask for the word that it needs, and let go what needs none any more."""
         now = time.time()
         terms = self.terms(session, now)
-        reasons = await self._holds.hold(terms, now)
-        if "stale" in reasons:
-            for (chat, sender_id), events in await self._held("stale"):
-                await self._ask("stale", chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
-        if "unattended" in reasons:
-            for (chat, sender_id), events in await self._held("unattended"):
-                card = waiting.unattended(events, session.name)
-                await self._ask("unattended", chat, sender_id, card, APPROVERS, APPROVERS)
-        if terms.chatters and self._prompts.open_ones(kind="unattended"):
+        self._to_ask |= await self._holds.hold(terms, now)
+        if terms.chatters and (self._prompts.open_ones(kind="unattended") or "unattended" in self._to_ask):
             await self._release()
+            self._to_ask.discard("unattended")
+        for hold in list(self._to_ask):
+            for (chat, sender_id), events in await self._held(hold):
+                if hold == "stale":
+                    await self._ask(hold, chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
+                else:
+                    card = waiting.unattended(events, session.name)
+                    await self._ask(hold, chat, sender_id, card, APPROVERS, APPROVERS)
+            self._to_ask.discard(hold)  # only now: what went wrong on the way is done again
 
     async def _held(self, hold: Hold) -> list[tuple[tuple[str, str], list[StoredEvent]]]:
         """Return what is held, by chat and sender, and tell of it."""
@@ -145,6 +151,8 @@ class Waiting:
 
     async def send_in(self, chat: str) -> str:
         """Let what waits in a chat go into the turn that runs; returns what to tell its sender."""
+        if self._session is None:  # kept for later, it would go into a turn that it has nothing to do with
+            return "Nothing waits for Claude's turn to end."
         wanted = await self._holds.want_as_notes(chat)
         self.wake()
         return "It goes in as a note." if wanted else "Nothing of yours is waiting."
@@ -187,23 +195,33 @@ class Waiting:
             by_chat.setdefault(event.inbound.chat, []).append(event)
         for prompt in self._prompts.open_ones(kind="waiting"):
             if prompt.content.audience not in by_chat:
-                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "Claude has it now.")
+                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "It waits for that no more.")
         if session is None or not by_chat:
             return
-        soonest = min(events[0].accepted_at for events in by_chat.values()) + self._told_after_s
-        if now < soonest:
-            asyncio.get_running_loop().call_later(soonest - now + 0.01, self._news.set)
-            return
+        told = {prompt.content.audience for prompt in self._prompts.open_ones(kind="waiting")}
         for chat, events in by_chat.items():
-            if events[0].accepted_at + self._told_after_s <= now:
+            due = events[0].accepted_at + self._told_after_s
+            if chat in told:
+                continue
+            if due <= now:
                 await self._tell(chat, events, waiting.waits_for_turn(session.turns.turn, chat, len(events), now))
+            else:
+                self._look_at(due, now)
+
+    def _look_at(self, moment: float, now: float) -> None:
+        """Look again at a moment, unless that is done earlier anyhow."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + moment - now + 0.01
+        if self._alarm is None or self._alarm.cancelled() or not loop.time() < self._alarm.when() <= when:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = loop.call_at(when, self._news.set)
 
     async def _tell(self, chat: str, events: list[StoredEvent], card: Card) -> None:
-        key = f"waiting:{chat}"
-        if not any(prompt.key == key for prompt in self._prompts.open_ones(kind="waiting")):
-            await self._prompts.open(
-                "waiting", card.title, card.body, card.options, audience=chat, only=events[0].inbound.sender_id, key=key
-            )
+        await self._prompts.open(
+            "waiting", card.title, card.body, card.options, audience=chat, only=events[0].inbound.sender_id,
+            key=f"waiting:{chat}",
+        )  # fmt: skip
 
     # -- a session that went deaf
 

@@ -221,7 +221,7 @@ class Prompt(Message):
     body: str
     options: list[str]
     state: str  # open | answered | elsewhere | expired
-    answer: str = ""
+    answer: str = ""  # once it is settled: what became of it, in words, for people
     multiple: bool = False  # several options may be chosen: the answer is a JSON list of them
     free: bool = False  # an answer in words is taken too
     file: str | None = None  # absolute path, in the spool: what ``body`` shows only a part of, as text

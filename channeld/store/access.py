@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
+
 from channeld.core import pairing
-from channeld.core.access import DENIED, Facts, Group, Role, room_of
+from channeld.core.access import Facts, Group, Role, Terms, room_of, rule
 from channeld.core.errors import StoreUnavailable
 from channeld.core.model import Inbound
 from channeld.core.text import NAME_LIMIT, clean_name
@@ -16,6 +18,8 @@ from channeld.store.db import Database
 from channeld.store.queries import QUERIES
 
 T = TypeVar("T")
+_USUAL: Final = Terms()
+_decode = msgspec.json.Decoder(Inbound).decode
 _ID_BYTES: Final = 3
 _MOST_CHANGES: Final = 20
 _NOT_COUNTED: Final = frozenset({"no_mention"})
@@ -44,15 +48,21 @@ class Change(NamedTuple):
 
 def facts_of(connection: sqlite3.Connection, worker: str, event: Inbound) -> Facts:
     """Return what bears on an event, and note the sender's name and private chat if they are new."""
-    row = connection.execute(QUERIES["access_facts"], {"worker": worker, "sender_id": event.sender_id}).fetchone()
-    policy, standing, name, chat = row
+    facts, name, chat = _known(connection, worker, event)
     seen = event.sender[:NAME_LIMIT]
-    if standing is not None and (name != seen or (not event.group and chat != event.chat)):
+    if facts.standing is not None and (name != seen or (not event.group and chat != event.chat)):
         private = None if event.group else event.chat
         connection.execute(
             QUERIES["person_seen"], {"worker": worker, "sender_id": event.sender_id, "name": seen, "chat": private}
         )
-    return Facts(policy, standing, _group_of(connection, event) if event.group else None)
+    return facts
+
+
+def _known(connection: sqlite3.Connection, worker: str, event: Inbound) -> tuple[Facts, str | None, str | None]:
+    """Return what bears on an event, and the sender's name and private chat as they are known."""
+    row = connection.execute(QUERIES["access_facts"], {"worker": worker, "sender_id": event.sender_id}).fetchone()
+    policy, standing, name, chat = row
+    return Facts(policy, standing, _group_of(connection, event) if event.group else None), name, chat
 
 
 def _group_of(connection: sqlite3.Connection, event: Inbound) -> Group | None:
@@ -86,7 +96,7 @@ def ask_to_pair(connection: sqlite3.Connection, worker: str, event: Inbound, now
     if row is not None:
         if row["answers"] >= pairing.MOST_ANSWERS:
             return None
-        connection.execute(QUERIES["pairing_answered"], {**who, "id": row["id"]})
+        connection.execute(QUERIES["pairing_answered"], {"id": row["id"], "chat": event.chat})
         return str(row["code"])
     if connection.execute(QUERIES["count_pairings"], {"worker": worker, "now": now}).fetchone()[0] >= pairing.MOST_OPEN:
         return None
@@ -97,7 +107,9 @@ def ask_to_pair(connection: sqlite3.Connection, worker: str, event: Inbound, now
     return code
 
 
-def redeem(connection: sqlite3.Connection, worker: str, event: Inbound, code: str, role: Role, now: float) -> bool:
+def redeem(
+    connection: sqlite3.Connection, worker: str, event: Inbound, code: str, role: Role, terms: Terms, now: float
+) -> bool:
     """List the sender if the code is the operator's: one that is valid, and not used by somebody else."""
     rows = connection.execute(QUERIES["owner_codes"], {"worker": worker, "now": now}).fetchall()
     place = pairing.find(code, (row["code"] for row in rows))
@@ -105,7 +117,7 @@ def redeem(connection: sqlite3.Connection, worker: str, event: Inbound, code: st
         return False
     if rows[place]["used_by"] is None:
         connection.execute(QUERIES["use_owner_code"], {"code": code, "sender_id": event.sender_id})
-        _put_person(connection, worker, event.sender_id, role, now, "one-time code", event.sender, event.chat)
+        _put_person(connection, worker, event.sender_id, role, now, "one-time code", event.sender, event.chat, terms)
     return True
 
 
@@ -118,6 +130,7 @@ def _put_person(
     by: str,
     name: str = "",
     chat: str | None = None,
+    terms: Terms = _USUAL,
 ) -> Change:
     who: dict[str, Any] = {"worker": worker, "sender_id": sender_id}
     asked = connection.execute(QUERIES["delete_pairing"], who).fetchone()
@@ -126,13 +139,25 @@ def _put_person(
     values = {**who, "role": role, "name": name[:NAME_LIMIT], "chat": chat, "now": now, "by": by}
     connection.execute(QUERIES["put_person"], values)
     _note(connection, now, by, role, worker, sender_id)
-    dropped = 0
-    for row in connection.execute(QUERIES["waiting_of_sender"], who).fetchall():
-        if role == DENIED:
-            dropped += len(connection.execute(QUERIES["drop_event"], {"seq": row["seq"], "now": now}).fetchall())
-        else:
-            connection.execute(QUERIES["set_event_role"], {"seq": row["seq"], "role": role})
+    dropped = _review(connection, worker, terms, now)
     return Change(asked["chat"] if asked else None, clean_name(name), dropped)
+
+
+def _review(connection: sqlite3.Connection, worker: str, terms: Terms, now: float) -> int:
+    """Rule anew on what waits of a worker's senders: it goes on as what they may do now, or is dropped.
+
+    Returns:
+        How many messages were dropped.
+    """
+    dropped = 0
+    for row in connection.execute(QUERIES["waiting_of_worker"], {"worker": worker}).fetchall():
+        event = _decode(row["detail"])
+        ruling = rule(event, terms, _known(connection, worker, event)[0])
+        if ruling.admitted:
+            connection.execute(QUERIES["set_event_role"], {"seq": row["seq"], "role": ruling.role})
+        else:
+            dropped += len(connection.execute(QUERIES["drop_event"], {"seq": row["seq"], "now": now}).fetchall())
+    return dropped
 
 
 def _note(connection: sqlite3.Connection, now: float, by: str, what: str, worker: str, who: str = "") -> None:
@@ -144,6 +169,10 @@ class AccessList:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+
+    async def facts(self, worker: str, event: Inbound) -> Facts:
+        """Return what bears on an event."""
+        return await self._db.submit(lambda connection: facts_of(connection, worker, event))
 
     async def standing(self, worker: str, sender_id: str) -> str | None:
         """Return a sender's role, that he was denied, or None where he is not listed."""
@@ -180,12 +209,21 @@ class AccessList:
         return await self._rows("latest_changes", limit=_MOST_CHANGES)
 
     async def requests(self, now: float) -> list[dict[str, Any]]:
-        """Return the pairing requests that are open, the oldest first, with clean names and without codes."""
+        """Return the pairing requests that are open, the oldest first, with names fit to be shown and without codes."""
         rows = await self._rows("open_pairings", now=now)
-        return [{**row, "code": "", "name": clean_name(row["name"])} for row in rows]
+        codes = [row["code"] for row in rows]
+        return [{**row, "code": "", "name": pairing.shown_name(row["name"], codes)} for row in rows]
 
     async def approve(
-        self, code: str, worker: str | None, role: Role, by: str, now: float, only: str | None = None
+        self,
+        code: str,
+        worker: str | None,
+        role: Role,
+        by: str,
+        now: float,
+        only: str | None = None,
+        *,
+        terms_of: Callable[[str], Terms],
     ) -> dict[str, Any] | None:
         """List whoever was told a code, and return his request; None where no open one, or not the only one, has it."""
 
@@ -199,8 +237,9 @@ class AccessList:
             if place is None:
                 return None
             found = rows[place]
-            _put_person(connection, found["worker"], found["sender_id"], role, now, by)
-            return {**found, "code": "", "name": clean_name(found["name"])}
+            terms = terms_of(found["worker"])
+            _put_person(connection, found["worker"], found["sender_id"], role, now, by, terms=terms)
+            return {**found, "code": "", "name": pairing.shown_name(found["name"], [code])}
 
         return await self._submit(work, durable=True)
 
@@ -211,14 +250,17 @@ class AccessList:
         return None if place is None else str(rows[place]["id"])
 
     async def put_person(
-        self, worker: str, sender_id: str, role: str, by: str, now: float, *, name: str = "", chat: str | None = None
+        self, worker: str, sender_id: str, role: str, by: str, now: float, *, name: str = "", terms: Terms = _USUAL
     ) -> Change:
         """List a sender, give him another role, or deny him."""
         return await self._submit(
-            lambda connection: _put_person(connection, worker, sender_id, role, now, by, name, chat), durable=True
+            lambda connection: _put_person(connection, worker, sender_id, role, now, by, name, terms=terms),
+            durable=True,
         )
 
-    async def remove_person(self, worker: str, sender_id: str, by: str, now: float) -> Change | None:
+    async def remove_person(
+        self, worker: str, sender_id: str, by: str, now: float, *, terms: Terms = _USUAL
+    ) -> Change | None:
         """Make a sender a stranger again, also in groups; None where he was one."""
 
         def work(connection: sqlite3.Connection) -> Change | None:
@@ -227,44 +269,58 @@ class AccessList:
             if connection.execute(QUERIES["delete_from_groups"], who).rowcount == 0 and not listed:
                 return None
             _note(connection, now, by, "removed", worker, sender_id)
-            waiting = connection.execute(QUERIES["waiting_of_sender"], who).fetchall()
-            return Change(dropped=_drop(connection, waiting, now))
+            return Change(dropped=_review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
 
-    async def set_policy(self, worker: str, policy: str, by: str, now: float) -> None:
+    async def set_policy(self, worker: str, policy: str, by: str, now: float, *, terms: Terms = _USUAL) -> Change:
         """Set what becomes of strangers."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> Change:
             connection.execute(QUERIES["put_policy"], {"worker": worker, "policy": policy})
             _note(connection, now, by, f"policy {policy}", worker)
+            return Change(dropped=_review(connection, worker, terms, now))
 
-        await self._submit(work, durable=True)
+        return await self._submit(work, durable=True)
+
+    async def review(self, worker: str, terms: Terms, now: float) -> Change:
+        """Rule anew on what waits of a worker whose terms have changed."""
+        return await self._submit(lambda connection: Change(dropped=_review(connection, worker, terms, now)))
 
     async def put_group(
-        self, worker: str, chat: str, *, require_mention: bool, senders: list[str] | None, by: str, now: float
-    ) -> None:
+        self,
+        worker: str,
+        chat: str,
+        *,
+        require_mention: bool,
+        senders: list[str] | None,
+        by: str,
+        now: float,
+        terms: Terms = _USUAL,
+    ) -> Change:
         """Opt a group in, or change how; ``senders`` None: all who are listed may speak in it."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> Change:
             values = {"chat": chat, "require_mention": require_mention, "has_list": senders is not None}
             connection.execute(QUERIES["put_group"], {**values, "now": now, "by": by})
             connection.execute(QUERIES["delete_group_senders"], {"chat": chat})
             for sender_id in senders or []:
                 connection.execute(QUERIES["put_group_sender"], {"chat": chat, "sender_id": sender_id})
             _note(connection, now, by, "group opened", worker, chat)
+            return Change(dropped=_review(connection, worker, terms, now))
 
-        await self._submit(work, durable=True)
+        return await self._submit(work, durable=True)
 
-    async def remove_group(self, worker: str, chat: str, by: str, now: float) -> Change | None:
+    async def remove_group(
+        self, worker: str, chat: str, by: str, now: float, *, terms: Terms = _USUAL
+    ) -> Change | None:
         """Close a group again; None where it was not open."""
 
         def work(connection: sqlite3.Connection) -> Change | None:
             if connection.execute(QUERIES["delete_group"], {"chat": chat}).fetchone() is None:
                 return None
             _note(connection, now, by, "group closed", worker, chat)
-            waiting = connection.execute(QUERIES["waiting_of_room"], {"chat": chat}).fetchall()
-            return Change(dropped=_drop(connection, waiting, now))
+            return Change(dropped=_review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
 
@@ -289,10 +345,3 @@ class AccessList:
 
     async def _rows(self, query: str, **values: object) -> list[dict[str, Any]]:
         return await self._submit(lambda c: [dict(row) for row in c.execute(QUERIES[query], values)])
-
-
-def _drop(connection: sqlite3.Connection, rows: list[sqlite3.Row], now: float) -> int:
-    """Take messages that wait out of the queue, and return how many there were."""
-    return sum(
-        len(connection.execute(QUERIES["drop_event"], {"seq": row["seq"], "now": now}).fetchall()) for row in rows
-    )

@@ -29,10 +29,11 @@ class Holds:
             reasons: list[tuple[Hold, str]] = [("stale", "too_old")]
             if not terms.chatters:
                 reasons.append(("unattended", "of_chatters"))
+            values = {"fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable))}
             done: set[Hold] = set()
             for hold, query in reasons:
                 # Looked for before anything is written: this is asked whenever something may go.
-                found = connection.execute(QUERIES[query], {"fresh_after": terms.fresh_after})
+                found = connection.execute(QUERIES[query], values)
                 if seqs := [row["seq"] for row in found]:
                     connection.execute(QUERIES["hold"], {"hold": hold, "seqs": json.dumps(seqs), "now": now})
                     done.add(hold)

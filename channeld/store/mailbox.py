@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ class Terms(NamedTuple):
 
     chatters: bool = True  # what those wrote who are no approvers
     fresh_after: float = 0.0  # unix time, seconds: only what was written since
+    askable: frozenset[str] = frozenset()  # workers whose senders can be asked; what others' wrote is fresh
 
 
 ANYTHING: Final = Terms()
@@ -43,7 +45,7 @@ Gate = Callable[[sqlite3.Connection, str, Inbound, float], Ruling]
 """Rules on ``(connection, worker, event, now)`` inside the transaction that accepts the event."""
 
 
-def _own(connection: sqlite3.Connection, worker: str, inbound: Inbound, now: float) -> Ruling:
+def own(connection: sqlite3.Connection, worker: str, inbound: Inbound, now: float) -> Ruling:
     """Admit what channeld itself has to say."""
     return Ruling(admitted=True, role=Role.APPROVER)
 
@@ -70,7 +72,7 @@ class Mailbox:
         lease: Lease | None,
         room: int,
         now: float,
-        gate: Gate = _own,
+        gate: Gate,
         terms: Terms = ANYTHING,
     ) -> list[Acceptance]:
         """Put events on disk, each at most once for ever.
@@ -100,7 +102,7 @@ class Mailbox:
                 may_go = (
                     left > 0
                     and (terms.chatters or ruling.role == Role.APPROVER)
-                    and inbound.written_at(now) >= terms.fresh_after
+                    and (inbound.written_at(now) >= terms.fresh_after or worker not in terms.askable)
                 )
                 acceptance = self._accept(connection, worker, inbound, ruling, lease if may_go else None, now)
                 left -= acceptance.claimed
@@ -232,19 +234,28 @@ class Mailbox:
         values = {
             "instance": lease.instance, "epoch": lease.epoch, "limit": limit, "now": now,
             "seqs": _array(seqs) if seqs is not None else None, "pushed_seq": self._sequence.last(connection),
-            "chatters": terms.chatters, "fresh_after": terms.fresh_after,
+            "chatters": terms.chatters, "fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable)),
         }  # fmt: skip
+        connection.execute(QUERIES["fold_edits"], {"now": now})
         return events_of(connection.execute(QUERIES["claim_events"], values))
 
-    async def confirm(self, lease: Lease, seqs: Many[int], now: float) -> list[StoredEvent]:
-        """Record that the client has read these. A stale lease confirms nothing."""
-        return await self._events_of(
-            "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now
-        )
+    async def confirm(self, lease: Lease, seqs: Many[int], now: float, *, seen_only: bool = False) -> list[StoredEvent]:
+        """Record that the client has read these. A stale lease confirms nothing.
 
-    async def answer(self, instance: str, chat: str, now: float) -> list[StoredEvent]:
-        """Record that Claude replied to a chat."""
-        return await self._events_of("answer_events", instance=instance, chat=chat, now=now)
+        Args:
+            lease: of the session.
+            seqs: the events.
+            now: unix time, seconds.
+            seen_only: a reply answers only what a hook says that Claude has seen.
+        """
+        return await self._events_of(
+            "confirm_events", instance=lease.instance, epoch=lease.epoch, seqs=_array(seqs), now=now,
+            seen_only=seen_only,
+        )  # fmt: skip
+
+    async def answer(self, instance: str, chat: str, now: float, *, seen_only: bool = False) -> list[StoredEvent]:
+        """Record that Claude replied to a chat; ``seen_only`` as in ``confirm``."""
+        return await self._events_of("answer_events", instance=instance, chat=chat, now=now, seen_only=seen_only)
 
     async def retry(self, seq: int, now: float) -> list[StoredEvent]:
         """Queue a message again that was delivered or dropped; nothing if its state does not allow it."""
@@ -301,6 +312,10 @@ class Mailbox:
         return await self._db.submit(
             lambda connection: [tuple(row) for row in connection.execute(QUERIES["count_waiting"])]
         )
+
+    async def held(self) -> tuple[int, float | None]:
+        """Return how many events wait for a person's word, and since when the oldest does."""
+        return await self._db.submit(lambda connection: tuple(connection.execute(QUERIES["count_held"]).fetchone()))
 
     async def probe(self) -> None:
         """Write nothing of consequence to disk: raises ``StoreUnavailable`` as accepting a message would."""

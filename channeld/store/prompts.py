@@ -33,18 +33,18 @@ class PromptStore:
         """Store what it says now."""
         await self._write("change_prompt", {"id": prompt.id, "content": _encode(prompt.content)})
 
-    async def answer(self, prompt_id: str, answer: str, who: Who, now: float) -> bool:
-        """Record an answer; False where the prompt is not open any more."""
-        values = {"id": prompt_id, "answer": answer, "now": now}
+    async def answer(self, prompt_id: str, answer: str, outcome: str, who: Who, now: float) -> bool:
+        """Record an answer, and the same in words; False where the prompt is not open any more."""
+        values = {"id": prompt_id, "answer": answer, "outcome": outcome, "now": now}
         values |= {"by_worker": who.worker, "by_id": who.sender_id, "by_name": who.name}
         return await self._write("answer_prompt", values, durable=True)
 
-    async def note_outcome(self, prompt_id: str, outcome: str, *, carried_out: bool) -> None:
-        """Record what became of an answer, and whether all that it asks for has been done."""
-        await self._write("carried_out_prompt", {"id": prompt_id, "outcome": outcome, "carried_out": carried_out})
+    async def carried_out(self, prompt_id: str, outcome: str | None = None) -> None:
+        """Record that all that an answer asks for has been done, and perhaps what became of it, in words."""
+        await self._write("carried_out_prompt", {"id": prompt_id, "outcome": outcome})
 
     async def reopen(self, prompt_id: str) -> bool:
-        """Take an answer back with which nothing was done."""
+        """Take an answer back with which nothing was done; False where one with its key is open."""
         return await self._write("reopen_prompt", {"id": prompt_id})
 
     async def close(self, prompt_id: str, state: str, outcome: str, now: float) -> bool:
@@ -54,6 +54,10 @@ class PromptStore:
     async def unsettled(self) -> list[StoredPrompt]:
         """Return the open prompts, and the answered ones whose answer has not been carried out; oldest first."""
         return await self._prompts("unsettled_prompts")
+
+    async def last_settled(self, limit: int) -> list[StoredPrompt]:
+        """Return those that were settled last, newest first."""
+        return await self._prompts("last_settled_prompts", limit=limit)
 
     async def latest(self, limit: int) -> list[StoredPrompt]:
         """Return the latest prompts, newest first."""

@@ -15,8 +15,10 @@ SELECT 1 FROM instance
    AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued') AND hold IS NULL);
 
 -- name: claim_events
--- The oldest events that may go: none of them behind an older one of its chat that is not complete.
-UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq, instance = :instance, epoch = :epoch,
+-- The oldest events that may go: none of them behind an older one of its chat that is not complete. What its sender has
+-- changed before the first push goes as it is now.
+UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 0 THEN coalesce(latest, text) ELSE text END,
+       pushed_seq = :pushed_seq, instance = :instance, epoch = :epoch,
        changed_at = :now
  WHERE seq IN (
     SELECT e.seq FROM event AS e
@@ -24,11 +26,21 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, pushed_seq = :pushed_seq
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
                           AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
-       -- As hold_stale and hold_unattended have it: what came since they ran must wait for them.
-       AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited'))
+       -- As too_old and of_chatters have it: what came since they were asked must wait for them.
+       AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited')
+            OR e.worker NOT IN (SELECT value FROM json_each(:askable)))
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
+
+-- name: fold_edits
+-- Edits whose message still waits and was never pushed: it goes as they left it.
+UPDATE event SET state = 'dropped', changed_at = :now
+ WHERE state = 'queued' AND kind = 'edited' AND kind <> 'message' AND EXISTS (
+    SELECT 1 FROM event AS waits
+     WHERE waits.chat = event.chat AND waits.state IN ('held', 'queued') AND waits.message_id = event.message_id
+       AND waits.kind = 'message' AND waits.pushes = 0 AND waits.latest IS NOT NULL
+       AND json_extract(waits.detail, '$.sender_id') = json_extract(event.detail, '$.sender_id'));
 
 -- name: first_of_chats
 -- The event of each chat that may go next.
@@ -38,12 +50,13 @@ SELECT chat, min(seq) AS seq FROM event WHERE state = 'queued' GROUP BY chat ORD
 SELECT seq FROM event WHERE state = 'queued' AND asap ORDER BY seq;
 
 -- name: confirm_events
--- The client has read these. Where its reply was faster than its receipt, the event is answered by now.
+-- The client has read these. Where its reply was faster than its receipt, the event is answered by now; not so in a turn
+-- that hooks follow (:seen_only), where a reply before Claude has seen the event is about something else.
 UPDATE event
    SET changed_at = :now,
        state = CASE WHEN EXISTS (SELECT 1 FROM part JOIN call ON call.id = part.call
                                   WHERE part.chat = event.chat AND part.seq > coalesce(event.pushed_seq, event.seq)
-                                    AND part.kind = 'message'
+                                    AND part.kind = 'message' AND NOT :seen_only
                                     AND call.instance = :instance)
                     THEN 'answered' ELSE 'delivered' END
  WHERE state = 'pushed' AND instance = :instance AND epoch = :epoch AND seq IN (SELECT value FROM json_each(:seqs))
@@ -78,6 +91,7 @@ RETURNING *;
 -- Not what was only pushed: it might still be lost with its process, and must then be pushed again.
 UPDATE event SET state = 'answered', changed_at = :now
  WHERE instance = :instance AND chat = :chat AND state IN ('pushed', 'delivered', 'seen') AND state <> 'pushed'
+   AND (state = 'seen' OR NOT :seen_only)
 RETURNING *;
 
 -- name: knows_chat
@@ -97,13 +111,13 @@ UPDATE event SET latest = :text, changed_at = :now WHERE seq = :seq;
 -- By a person's word: whoever was given it gets it again, flagged.
 -- As it is now: its edit may have been read before it.
 UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, text = coalesce(latest, text), changed_at = :now,
-       prompt_id = NULL, note = 0, written_at = :now
+       prompt_id = NULL, note = 0, written_at = :now, hold = NULL, asap = 0
  WHERE seq = :seq AND state IN ('delivered', 'seen', 'dropped')
 RETURNING *;
 
 -- name: drop_event
 -- With what was done to it since: an edit carries the whole text.
-UPDATE event SET state = 'dropped', changed_at = :now
+UPDATE event SET state = 'dropped', hold = NULL, changed_at = :now
  WHERE state IN ('held', 'queued')
    AND EXISTS (SELECT 1 FROM event AS given_up WHERE given_up.seq = :seq AND given_up.state IN ('held', 'queued'))
    AND (seq = :seq OR seq IN (
@@ -128,13 +142,19 @@ UPDATE event SET state = 'seen', prompt_id = :prompt_id, note = :note, asap = 0,
    AND state IN ('pushed', 'delivered', 'seen')
 RETURNING *;
 
+-- name: seen_before
+-- The same report again, or of an event that was answered before it came.
+SELECT * FROM event WHERE instance = :instance AND delivery_id = :delivery_id AND state IN ('seen', 'answered')
+   AND (prompt_id = :prompt_id OR prompt_id IS NULL);
+
 -- name: hooks_say
 UPDATE instance SET hooked = 1, permission_mode = :mode, transcript = :transcript, prompt_id = :prompt_id,
-       typed = :typed
+       typed = :typed, turn_since = :since, open_tools = :open_tools, ended = :ended
  WHERE id = :instance;
 
 -- name: hooks_said
-SELECT hooked, permission_mode, transcript, prompt_id, typed FROM instance WHERE id = :instance;
+SELECT hooked, permission_mode, transcript, prompt_id, typed, turn_since, open_tools, ended
+  FROM instance WHERE id = :instance;
 
 -- name: given_in_turn
 -- From the newest on: a turn that runs has given its events lately.
@@ -161,7 +181,8 @@ SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state
 
 -- name: too_old
 SELECT seq FROM event
- WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited');
+ WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited')
+   AND worker IN (SELECT value FROM json_each(:askable));
 
 -- name: of_chatters
 SELECT seq FROM event WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2;
@@ -332,6 +353,11 @@ SELECT state, count(*) AS n FROM event GROUP BY state;
 SELECT chat, count(*) AS n, min(accepted_at) AS since FROM event
  WHERE state IN ('held', 'queued') GROUP BY chat ORDER BY since;
 
+-- name: count_held
+-- What waits for a person's word.
+SELECT count(*) AS n, min(changed_at) AS since FROM event
+ WHERE state = 'held' AND state IN ('held', 'queued') AND hold IS NOT NULL;
+
 -- name: count_parts
 -- Each state with the age of its oldest, and how many messages went wrong lately.
 SELECT worker, state, count(*) AS n, min(accepted_at) AS since, 0 AS lately FROM part
@@ -350,15 +376,16 @@ UPDATE prompt SET content = :content WHERE id = :id;
 
 -- name: answer_prompt
 -- Of two answers the first one finds it open.
-UPDATE prompt SET state = 'answered', answer = :answer, by_worker = :by_worker, by_id = :by_id, by_name = :by_name,
-       settled_at = :now
+UPDATE prompt SET state = 'answered', answer = :answer, outcome = :outcome, by_worker = :by_worker, by_id = :by_id,
+       by_name = :by_name, settled_at = :now
  WHERE id = :id AND state = 'open';
 
 -- name: carried_out_prompt
-UPDATE prompt SET outcome = :outcome, carried_out = :carried_out WHERE id = :id AND state = 'answered';
+UPDATE prompt SET outcome = coalesce(:outcome, outcome), carried_out = 1 WHERE id = :id AND state = 'answered';
 
 -- name: reopen_prompt
-UPDATE prompt SET state = 'open', answer = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
+-- Not where the same has been asked anew meanwhile.
+UPDATE OR IGNORE prompt SET state = 'open', answer = '', outcome = '', by_worker = '', by_id = '', by_name = '', settled_at = NULL
  WHERE id = :id AND state = 'answered' AND carried_out = 0;
 
 -- name: close_prompt
@@ -369,6 +396,9 @@ SELECT * FROM prompt WHERE state = 'open' OR (state = 'answered' AND carried_out
 
 -- name: find_prompt
 SELECT * FROM prompt WHERE id = :id;
+
+-- name: last_settled_prompts
+SELECT * FROM prompt WHERE settled_at IS NOT NULL ORDER BY settled_at DESC, id LIMIT :limit;
 
 -- name: latest_prompts
 SELECT * FROM prompt ORDER BY asked_at DESC, id LIMIT :limit;
@@ -455,7 +485,8 @@ INSERT INTO pairing (id, worker, sender_id, name, chat, code, answers, asked_at,
 VALUES (:id, :worker, :sender_id, :name, :chat, :code, 1, :now, :expires_at);
 
 -- name: pairing_answered
-UPDATE pairing SET answers = answers + 1, name = :name, chat = :chat WHERE id = :id;
+-- The name stays as it was before its bearer knew the code.
+UPDATE pairing SET answers = answers + 1, chat = :chat WHERE id = :id;
 
 -- name: delete_pairing
 DELETE FROM pairing WHERE worker = :worker AND sender_id = :sender_id RETURNING chat, name;
@@ -488,17 +519,12 @@ ON CONFLICT (worker, sender_id) DO UPDATE
 -- name: delete_person
 DELETE FROM person WHERE worker = :worker AND sender_id = :sender_id RETURNING role;
 
--- name: waiting_of_sender
--- What waits of somebody who may not speak any more, or only as somebody else.
-SELECT seq FROM event
- WHERE state IN ('held', 'queued') AND worker = :worker AND json_extract(CAST(detail AS TEXT), '$.sender_id') = :sender_id;
-
--- name: waiting_of_room
-SELECT seq FROM event
- WHERE state IN ('held', 'queued') AND (chat = :chat OR substr(chat, 1, length(:chat) + 1) = :chat || '/');
+-- name: waiting_of_worker
+-- What waits of its senders, who may not speak any more, or only as somebody else; not what channeld itself says.
+SELECT seq, detail FROM event WHERE state IN ('held', 'queued') AND worker = :worker AND kind <> 'send_failed';
 
 -- name: set_event_role
-UPDATE event SET role = :role WHERE seq = :seq;
+UPDATE event SET role = :role WHERE seq = :seq AND role <> :role;
 
 -- name: put_policy
 INSERT OR REPLACE INTO access_policy (worker, policy) VALUES (:worker, :policy);

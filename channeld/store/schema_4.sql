@@ -1,7 +1,7 @@
 -- The mailbox, version 4: turns, receipts, and messages that wait for a person's word.
 
--- What its sender may do; see core/access.py. What was accepted before there was an access list is the owner's.
-ALTER TABLE event ADD COLUMN role TEXT NOT NULL DEFAULT 'approver';
+-- What its sender may do; see core/access.py. Of what was accepted before there was an access list, nobody can tell.
+ALTER TABLE event ADD COLUMN role TEXT NOT NULL DEFAULT 'chatter';
 -- Why a held event waits for a person's word: 'stale' its sender's, 'unattended' an approver's. Such a one holds nothing
 -- else of its chat up. NULL: it is not complete yet.
 ALTER TABLE event ADD COLUMN hold TEXT;
@@ -21,3 +21,6 @@ ALTER TABLE instance ADD COLUMN permission_mode TEXT NOT NULL DEFAULT '';
 ALTER TABLE instance ADD COLUMN transcript TEXT NOT NULL DEFAULT '';
 ALTER TABLE instance ADD COLUMN prompt_id TEXT;                  -- of the turn that runs
 ALTER TABLE instance ADD COLUMN typed INTEGER NOT NULL DEFAULT 0; -- a prompt was typed at the terminal in it
+ALTER TABLE instance ADD COLUMN turn_since REAL NOT NULL DEFAULT 0;
+ALTER TABLE instance ADD COLUMN ended TEXT NOT NULL DEFAULT '[]'; -- JSON list of the prompt ids of the latest turns before it
+ALTER TABLE instance ADD COLUMN open_tools TEXT NOT NULL DEFAULT '[]'; -- JSON list of the tool calls that have not ended

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from channeld.core.model import StoredEvent
-from channeld.core.turns import Said
+from channeld.core.turns import Said, Turns
 from channeld.store.db import Database
 from channeld.store.mailbox import event_of, events_of
 from channeld.store.queries import QUERIES
@@ -30,16 +31,26 @@ class Turnbook:
             note: that turn was running before.
 
         Returns:
-            The event; None if none of that id is outstanding in that process.
+            The event; None if that process was given none of that id, or in another turn.
         """
         values = {"instance": instance, "delivery_id": delivery_id, "prompt_id": prompt_id, "note": note, "now": now}
-        found = await self._db.submit(lambda connection: events_of(connection.execute(QUERIES["see_event"], values)))
+
+        def work(connection: sqlite3.Connection) -> list[StoredEvent]:
+            return events_of(connection.execute(QUERIES["see_event"], values)) or events_of(
+                connection.execute(QUERIES["seen_before"], values)
+            )
+
+        found = await self._db.submit(work)
         return found[0] if found else None
 
-    async def say(self, instance: str, mode: str, transcript: str, prompt_id: str | None, typed: bool) -> None:
-        """Write down what the hooks say, for a daemon to come."""
+    async def say(self, instance: str, turns: Turns) -> None:
+        """Write down what the hooks of a process say, for a daemon to come."""
+        turn = turns.turn
         values = {
-            "instance": instance, "mode": mode, "transcript": transcript, "prompt_id": prompt_id, "typed": typed,
+            "instance": instance, "mode": turns.permission_mode, "transcript": turns.transcript,
+            "prompt_id": turn.prompt_id if turn else None, "typed": bool(turn and turn.typed),
+            "since": turn.since if turn else 0.0, "open_tools": json.dumps(sorted(turn.open_tools) if turn else []),
+            "ended": json.dumps(turns.ended),
         }  # fmt: skip
         await self._db.submit(lambda connection: connection.execute(QUERIES["hooks_say"], values).rowcount)
 
@@ -62,6 +73,9 @@ class Turnbook:
                 transcript=row["transcript"],
                 prompt_id=row["prompt_id"],
                 typed=bool(row["typed"]),
+                since=row["turn_since"],
+                open_tools=json.loads(row["open_tools"]),
+                ended=json.loads(row["ended"]),
                 given=[(event_of(each), bool(each["note"])) for each in given],
                 awaited=[each["seq"] for each in unseen if each["changed_at"] > after],
             )

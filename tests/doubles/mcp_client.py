@@ -176,6 +176,10 @@ class McpClient:
         async with asyncio.timeout(timeout_s):
             return await self._events.get()
 
+    def nothing_came(self) -> bool:
+        """Tell whether no channel event waits to be taken; say so after something that would have come behind it."""
+        return self._events.empty()
+
     async def next_notification(self, timeout_s: float = TIMEOUT_S) -> Message:
         """Return the next notification that is not a channel event."""
         async with asyncio.timeout(timeout_s):
@@ -185,6 +189,10 @@ class McpClient:
         """Return the next request of the server that is held."""
         async with asyncio.timeout(timeout_s):
             return await self._asked.get()
+
+    def nothing_asked(self) -> bool:
+        """Tell whether no request that is held has come so far that ``next_request`` has not returned."""
+        return self._asked.empty()
 
     async def respond(self, request: Message, result: Message) -> None:
         """Answer a held request."""

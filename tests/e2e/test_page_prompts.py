@@ -153,8 +153,10 @@ async def test_questions_take_one_several_or_words(browser: Browser, stage: Stag
         await expect(many.get_by_label("Red", exact=True)).to_be_disabled()
         chosen = json.dumps(["Red", "Green", "and pink"], separators=(",", ":"))
         await stage.hears(("one", "next"), ("words", "neither"), ("several", chosen))
-        stage.end.send(prompt("several", "question", several.options, multiple=True, state="answered", answer=chosen))
-        await expect(page.locator("#messages .prompt")).to_contain_text("Answered: Red, Green, and pink")
+        stage.end.send(
+            prompt("several", "question", several.options, multiple=True, state="answered", answer="Red, Green – Ann")
+        )
+        await expect(page.locator("#messages .prompt")).to_contain_text("Answered: Red, Green – Ann")
 
 
 @every_look
@@ -183,7 +185,7 @@ async def test_somebody_new_is_let_in_by_the_code_alone(browser: Browser, stage:
     asks = "Ann (telegram) wants to write to Claude"
     told = "Type the code that the bot has sent to Ann. Ann would be a chatter: no approver."
     async with chat_page(browser, stage.url, look) as page:
-        stage.end.send(prompt("p1", "pairing", ["Deny"], title=asks, body=told))
+        stage.end.send(prompt("p1", "pairing", ["Deny"], title=asks, body=told, free=True))
         pairing = card(page, asks)
         await expect(pairing.locator(".kind")).to_have_text("Somebody new")
         await expect(pairing.get_by_placeholder("Type the code that they show you")).to_be_visible()

@@ -73,7 +73,7 @@ async def test_answered_first_in_the_terminal(session: ClaudeLab, chat: Chat):
 
 
 async def test_escape_at_the_dialog(session: ClaudeLab, chat: Chat):
-    """No hook fires; the card closes all the same, and the next message is taken up."""
+    """No hook fires; the card closes all the same, and the next message is taken up: to answer it needs no leave."""
     await chat.say("run touch made")
     await expect(chat.card(MAY)).to_be_visible(timeout=LIMIT_MS)
     await session.terminal.wait_for(ASKED)

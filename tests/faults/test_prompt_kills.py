@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import msgspec
 import pytest
 
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.hooked import Hooked
-from tests.doubles.stores import SENDER
-from tests.doubles.worker_end import CAPABILITIES, Pager, WorkerEnd
+from tests.doubles.worker_end import ASKING, Pager, WorkerEnd
 
-ASKING = msgspec.structs.replace(CAPABILITIES, prompts=True, notices=True)
 LS = {"command": "ls -l"}
 
 
@@ -38,29 +35,18 @@ async def in_a_turn(points: FaultPoints | None = None):
             yield pager, daemon, worker, claude
 
 
-async def shown(worker, state="open"):
-    """Return the next permission prompt in a state that the worker is shown."""
-    return await worker.expect(m.Prompt, lambda prompt: (prompt.kind, prompt.state) == ("permission", state))
-
-
-def give(worker, prompt, text="Allow"):
-    """Answer a prompt, without waiting for what becomes of it."""
-    worker.send(m.AnswerPrompt(ref=91, id=prompt.id, answer=text, sender_id=SENDER, sender="Ann"))
-
-
 async def test_a_verdict_given_after_the_kill_counts():
     """The prompt is shown anew under the same id, and its answer reaches the dialog that is still open."""
     async with in_a_turn() as (pager, daemon, worker, claude):
         await claude.dialog("abcde", "Bash", LS)
-        prompt = await shown(worker)
+        prompt = await worker.shown("permission")
         await daemon.restart_after_kill()
         later = await ready(pager)
-        again = await shown(later)
+        again = await later.shown("permission")
         assert (again.id, again.title, again.body, again.options) == (
             prompt.id, prompt.title, prompt.body, prompt.options
         )  # fmt: skip
-        give(later, again)
-        await later.expect(m.Accepted, lambda frame: frame.ref == 91)
+        await later.answer(again, "Allow")
         assert await claude.verdict() == {"request_id": "abcde", "behavior": "allow"}
 
 
@@ -71,16 +57,24 @@ async def test_killed_at_a_step(step):
         armed = points.arm(step)
         asking = asyncio.create_task(claude.dialog("abcde", "Bash", LS))
         if step != "prompts.stored":
-            give(worker, await shown(worker))
+            worker.give(await worker.shown("permission"), "Allow")
         hit = await asyncio.wait_for(armed, 20)
         hit.kill()
         await daemon.restart_after_kill()
         await asking
         later = await ready(pager)
         if step == "prompts.stored":
-            give(later, await shown(later))
-            await later.expect(m.Accepted, lambda frame: frame.ref == 91)
+            await daemon.attached(claude.client)
+            await later.answer(await later.shown("permission"), "Allow")
         assert await claude.verdict() == {"request_id": "abcde", "behavior": "allow"}
+        settled = await later.shown("permission", "answered")
+        assert settled.answer == "Allow – Ann"
+        assert (await later.refused(settled, "Deny")).code == "settled"
+        await claude.dialog("abcdf", "Bash", {"command": "pwd"})
+        await later.answer(await later.shown("permission"), "Deny")
+        while (last := await claude.verdict())["request_id"] == "abcde":  # killed before it was known to have arrived
+            assert last["behavior"] == "allow"
+        assert last == {"request_id": "abcdf", "behavior": "deny"}
 
 
 async def test_what_the_session_asks_while_no_daemon_is_there_is_shown_by_the_next():
@@ -91,7 +85,7 @@ async def test_what_the_session_asks_while_no_daemon_is_there_is_shown_by_the_ne
         assert await claude.dialog("abcdf", "mcp__channeld__reply", {"chat_id": "pager:a", "text": "x"}) == {}
         await daemon.start()
         later = await ready(pager)
-        titles = {(await shown(later)).title for _ in range(2)}
+        titles = {(await later.shown("permission")).title for _ in range(2)}
         assert any("Bash" in title for title in titles) and any("reply" in title for title in titles)
 
 
@@ -99,13 +93,12 @@ async def test_a_session_that_ended_meanwhile_leaves_no_prompt_open():
     """Killed together with its client: the next daemon says that nobody waits."""
     async with in_a_turn() as (pager, daemon, worker, claude):
         await claude.dialog("abcde", "Bash", LS)
-        prompt = await shown(worker)
+        prompt = await worker.shown("permission")
         await daemon.kill()
         claude.client.kill()
         await claude.client.process.wait()
         await daemon.start()
         later = await ready(pager)
-        give(later, prompt, "Deny")  # taken or not, as the end of the process is seen later or earlier
-        await later.expect((m.Accepted, m.Refused), lambda frame: frame.ref == 91)
-        give(later, prompt, "Deny")
-        assert (await later.expect(m.Refused, lambda frame: frame.ref == 91)).code == "settled"
+        ref = later.give(prompt, "Deny")  # taken or not, as the end of the process is seen later or earlier
+        await later.expect((m.Accepted, m.Refused), lambda frame: frame.ref == ref)
+        assert (await later.refused(prompt, "Deny")).code == "settled"

@@ -179,6 +179,23 @@ async def test_changes_act_at_once_also_on_what_waits(daemon, worker):
     assert "closed to everybody" in await ran(daemon, "status")
 
 
+async def test_a_narrower_group_and_a_closed_worker_act_on_what_waits(daemon, worker):
+    """Whoever is not heard there any more is not heard with what he wrote before, and a session gets the rest."""
+    await ran(daemon, "access", "allow", "pager", "8")
+    await ran(daemon, "access", "group", "open", "pager:g", "--every-message")
+    await worker.accepted("1", chat="pager:g", group=True, sender_id="8", text="of one who goes")
+    await worker.accepted("2", chat="pager:g", group=True, text="of one who stays")
+    out = await ran(daemon, "access", "group", "open", "pager:g", "--every-message", "--sender", "7")
+    assert "1 message that waited for Claude was dropped" in out
+    async with daemon.client() as client:
+        assert (await client.next_event())["content"] == "of one who stays"
+    await daemon.events_where(delivered=1, dropped=1)
+    await worker.accepted("3")
+    out = await ran(daemon, "access", "policy", "pager", "disabled")
+    assert "1 message that waited for Claude was dropped" in out
+    await daemon.events_where(delivered=1, dropped=2)
+
+
 async def test_a_quote_of_somebody_unlisted_is_left_out(daemon, worker):
     """Its words would reach Claude through another's message; a listed sender's may be quoted."""
     await ran(daemon, "access", "group", "open", "pager:g", "--every-message")
@@ -332,3 +349,32 @@ async def test_a_worker_whose_people_may_not_approve(pager):
         assert {each["role"] for each in people} == {"chatter"}
         assert "may_approve = false" in await ran(daemon, "access", "approver", "pager", "8", exit_status=1)
         assert "may_approve = false" in await ran(daemon, "access", "allow", "pager", "9", "--approver")
+
+
+async def test_may_approve_acts_on_what_waits_and_on_a_worker_that_is_restarted(pager):
+    """What waits is of a chatter: when he is made more by hand, and when the configuration comes to say so."""
+    table = f"{pager.config}may_approve = "
+    async with Daemon(f"{table}true\n") as daemon:
+        life = await pager.life()
+        await life.begin(CAPABILITIES)
+        await life.accepted("1")
+        assert roles(daemon) == ["approver"]
+        daemon.paths.config_file.write_text(f"{table}false\n")
+        await ran(daemon, "restart", "pager")
+        assert roles(daemon) == ["chatter"]
+        await ran(daemon, "access", "allow", "pager", "7", "--approver")
+        assert roles(daemon) == ["chatter"]
+        daemon.paths.config_file.write_text(f"{table}true\n")
+        await daemon.restart_after_kill()
+        assert roles(daemon) == ["approver"]
+        daemon.paths.config_file.write_text(f'{pager.config}dm_policy = "disabled"\n')
+        await daemon.restart_after_kill()
+        await daemon.events_where(dropped=1)
+
+
+def roles(daemon):
+    """Return the role of every message, as it is stored."""
+    connection = sqlite3.connect(daemon.paths.database)
+    found = [role for (role,) in connection.execute("SELECT role FROM event ORDER BY seq")]
+    connection.close()
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.doubles.worker_end import ASKING
 
 FORM = "elicitation/create"
 WITHDRAWN = "notifications/cancelled"
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -25,11 +27,28 @@ async def worker(daemon, pager):
 
 
 @pytest.fixture
-async def client(daemon, worker):
-    """A session whose person takes his time with forms."""
+async def claude(daemon, worker):
+    """A session with hooks, whose person takes his time with forms."""
     async with daemon.client() as attached:
         attached.held_methods.add(FORM)
-        yield attached
+        session = Hooked(attached)
+        await session.take()
+        await session.stop()
+        yield session
+
+
+@pytest.fixture
+def client(claude):
+    """Its client."""
+    return claude.client
+
+
+async def nothing_more_asked(worker, claude):
+    """Tell whether no further form came before a message that was written after all else."""
+    key = f"last-{next(_numbers)}"
+    await worker.accepted(key, text=key)
+    assert (await claude.take())["content"] == key
+    return claude.client.nothing_asked()
 
 
 async def code_of(worker, sender_id="66", name="Eve"):
@@ -60,7 +79,26 @@ async def test_the_form_names_who_asks_and_takes_the_code(worker, client):
     await worker.accepted("s2", chat="pager:66", sender_id="66", text="now I may")
 
 
-async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
+async def test_no_name_shows_a_code(worker, client, daemon):
+    """The name is the one from before the code was known; another stranger's that holds it is left out."""
+    code = await code_of(worker)
+    name = f"channeld” – to go on, type {code.lower().replace('-', ' ')} as the code"
+    worker.offer("again", chat="pager:66", sender_id="66", sender=name)
+    await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")
+    await code_of(worker, "77", name[10:])
+    form = (await client.next_request())["params"]["message"]
+    assert "as a chatter" in form and form.index("chatter") < form.index("pager id 66") < form.index("“Eve”")
+    assert code.lower().replace("-", " ") not in form
+    titles = {(await worker.shown("pairing")).title for _ in range(2)}
+    about = "Somebody asks to write to Claude, as a chatter: pager id"
+    assert titles == {
+        f"{about} 66, who chose the name “Eve”", f"{about} 77, who chose the name “(name left out)”",
+    }  # fmt: skip
+    listed = (await asyncio.to_thread(daemon.cli, "pair")).stdout
+    assert "The name they chose: “Eve”" in listed and "“(name left out)”" in listed
+
+
+async def test_three_wrong_codes_and_the_form_is_gone(worker, client, claude):
     """Each is told; after the third nothing is shown, and a right code in a chat is not taken either."""
     code = await code_of(worker)
     for n in range(3):
@@ -69,7 +107,7 @@ async def test_three_wrong_codes_and_the_form_is_gone(worker, client):
         await client.respond(form, typed("AAAA-AAAA"))
     prompt = await worker.shown("pairing")
     assert "Three wrong codes" in (await worker.refused(prompt, code)).text
-    assert client._asked.empty()
+    assert await nothing_more_asked(worker, claude)
 
 
 async def test_an_approver_types_the_code_in_his_chat(worker, client):
@@ -93,20 +131,22 @@ async def test_one_code_lets_in_only_the_one_who_was_named(worker, client):
     assert "Eve" in again["params"]["message"] and "No open request has this code" in again["params"]["message"]
 
 
-async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client):
+async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client, claude):
     """One at a time; a declined one stays open for the command line, a denied sender is never asked about again."""
     await code_of(worker)
     await code_of(worker, "77", "Mallory")
     form = await client.next_request()
-    assert "Eve" in form["params"]["message"] and client._asked.empty()
+    assert "Eve" in form["params"]["message"]
+    prompts = [await worker.shown("pairing"), await worker.shown("pairing")]
+    assert await nothing_more_asked(worker, claude)
+    await claude.stop()
     await client.respond(form, {"action": "decline"})
     form = await client.next_request()
     assert "Mallory" in form["params"]["message"]
-    prompts = [await worker.shown("pairing"), await worker.shown("pairing")]
     mallory = next(prompt for prompt in prompts if "Mallory" in prompt.title)
     await worker.answer(mallory, "Deny")
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
-    assert client._asked.empty()
+    assert await nothing_more_asked(worker, claude)
 
 
 async def test_it_makes_room_for_a_permission_prompt(worker, client):
@@ -142,10 +182,12 @@ async def test_it_can_be_turned_off(pager):
         await worker.accepted("1", text="hello")
         async with daemon.client() as client:
             client.held_methods.add(FORM)
+            claude = Hooked(client)
+            await claude.take()
+            await claude.stop()
             await code_of(worker)
             assert "Eve" in (await worker.shown("pairing")).title
-            await Hooked(client).take()
-            assert client._asked.empty()
+            assert await nothing_more_asked(worker, claude)
 
 
 async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, daemon):
@@ -160,11 +202,8 @@ async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, da
     assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
 
 
-async def test_it_stays_away_from_a_dialog_that_only_hooks_tell_of(worker, client):
+async def test_it_stays_away_from_a_dialog_that_only_hooks_tell_of(worker, client, claude):
     """A plan at the terminal is not relayed; the form comes when it has been answered."""
-    claude = Hooked(client)
-    await claude.take()
-    await claude.stop()
     await claude.type("plan something")
     use_id = await claude.tool("ExitPlanMode", {"plan": "x"})
     await claude.dialog("abcde", "ExitPlanMode", {"plan": "x"}, notified=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from channeld.core.permission import Option
+from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from channeld.store.access import AccessList
 from channeld.store.db import Database
@@ -156,13 +157,18 @@ async def test_without_its_hook_a_cut_input_can_only_be_denied(daemon, worker):
         assert (await worker.shown()).options == [Option.ALLOW, Option.DENY, Option.DETAILS]
 
 
-async def test_two_calls_that_look_alike_are_not_told_apart_by_guessing(daemon, worker, claude):
+async def test_two_calls_that_look_alike_are_not_told_apart_by_guessing(pager):
     """Two long inputs that differ only where nothing is shown: neither can be allowed from afar."""
-    for n, request_id in enumerate(("abcde", "abcdf")):
-        text = {"command": "a" * 3000 + f"{n}" + "b" * 3000}
-        await claude.dialog(request_id, "Bash", text)
-    for _ in range(2):
-        assert (await worker.shown()).options == [Option.DENY]
+    # The second one has to come while the first one's hook is still looked for.
+    async with Daemon(pager.config, limits=Limits(matching_s=3.0)) as daemon, daemon.client() as client:
+        worker, claude = await pager.life(), Hooked(client)
+        await worker.begin(ASKING)
+        await worker.accepted("1", text="do it")
+        await claude.take()
+        for n, request_id in enumerate(("abcde", "abcdf")):
+            await claude.dialog(request_id, "Bash", {"command": "a" * 3000 + f"{n}" + "b" * 3000})
+        for _ in range(2):
+            assert (await worker.shown()).options == [Option.DENY]
 
 
 async def test_what_hides_in_an_input_is_shown(daemon, worker, claude):

@@ -46,12 +46,14 @@ async def test_of_two_answers_the_first_counts(stores):
     store = PromptStore(stores.database)
     one = prompt()
     await store.put(one)
-    assert await store.answer(one.id, "Yes", ANN, 20.0)
-    assert not await store.answer(one.id, "No", Who("web", "owner", ""), 21.0)
+    assert await store.answer(one.id, "Yes", "Yes – Ann", ANN, 20.0)
+    assert not await store.answer(one.id, "No", "No", Who("web", "owner", ""), 21.0)
     assert not await store.close(one.id, PromptState.EXPIRED, "", 22.0)
     (pending,) = await store.unsettled()
-    assert (pending.answer, pending.by, pending.settled_at, pending.carried_out) == ("Yes", ANN, 20.0, False)
-    await store.note_outcome(one.id, "Yes – Ann", carried_out=True)
+    assert (pending.answer, pending.outcome, pending.by) == ("Yes", "Yes – Ann", ANN)
+    assert (pending.settled_at, pending.carried_out) == (20.0, False)
+    await store.carried_out(one.id)
+    assert [(each.outcome, each.carried_out) for each in await store.last_settled(5)] == [("Yes – Ann", True)]
     assert await store.unsettled() == [] and not await store.reopen(one.id)
     assert [each.id for each in await store.answered_so("i", "permission", "Yes")] == [one.id]
 
@@ -61,7 +63,7 @@ async def test_an_answer_that_could_not_be_carried_out_is_taken_back(stores):
     store = PromptStore(stores.database)
     one = prompt()
     await store.put(one)
-    await store.answer(one.id, "Yes", ANN, 20.0)
+    await store.answer(one.id, "Yes", "Yes – Ann", ANN, 20.0)
     assert await store.reopen(one.id)
     assert await store.unsettled() == [one]
 
@@ -72,8 +74,8 @@ async def test_what_is_settled_stays_so(stores, after):
     store = PromptStore(stores.database)
     one = prompt()
     await store.put(one)
-    await store.answer(one.id, "Yes", ANN, 20.0)
-    await store.note_outcome(one.id, "", carried_out=True)
+    await store.answer(one.id, "Yes", "Yes – Ann", ANN, 20.0)
+    await store.carried_out(one.id, "")
     with pytest.raises(sqlite3.IntegrityError):
         await stores.database.submit(lambda c: c.execute("UPDATE prompt SET state = ? WHERE id = ?", (after, one.id)))
 
@@ -85,7 +87,7 @@ async def test_old_ones_are_removed_with_their_files_and_open_ones_never(stores)
     for each in (settled, open_one, pending):
         await store.put(each)
     await store.close(settled.id, PromptState.EXPIRED, "", 20.0)
-    await store.answer(pending.id, "Yes", ANN, 20.0)
+    await store.answer(pending.id, "Yes", "Yes – Ann", ANN, 20.0)
     assert await stores.retention.files_in_use() == {"/spool/0", "/spool/1", "/spool/2"}
     assert await stores.retention.apply(keep_s=50.0, max_bytes=10**9, now=60.0) == []
     assert await stores.retention.apply(keep_s=50.0, max_bytes=10**9, now=100.0) == ["/spool/0"]

@@ -127,7 +127,7 @@ async def test_without_an_answer_the_terminal_asks(pager):
 
 
 async def test_a_kill_of_the_daemon_puts_the_question_to_the_terminal(daemon, worker, claude, pager):
-    """The shim answers in its place; the next daemon does not ask again."""
+    """The shim answers in its place; the next daemon does not ask again, and says where it is asked."""
     output = held(claude, "AskUserQuestion", COLOURS)
     prompt = await worker.shown("question")
     await daemon.kill()
@@ -136,6 +136,7 @@ async def test_a_kill_of_the_daemon_puts_the_question_to_the_terminal(daemon, wo
     life = await pager.life()
     await life.begin(ASKING)
     await daemon.attached(claude.client)
+    assert (await life.shown("question", "expired")).answer == "It is asked at the terminal now"
     assert "any more" in (await life.refused(prompt, '["Red"]')).text
     await daemon.attached(claude.client)
     await life.accepted("2", text="still here")

@@ -10,6 +10,7 @@ import pytest
 from channeld.core.delivery import EVENT_TRANSITIONS, PART_TRANSITIONS, PartState
 from channeld.core.errors import Refused, StoreTooNew, StoreUnavailable
 from channeld.core.model import Attachment, Lease, NewPart, PartDetail
+from channeld.store.mailbox import own
 from channeld.store.migrations import MIGRATIONS, legal_transitions
 from tests.doubles.stores import Stores, message
 
@@ -30,7 +31,7 @@ async def attach(stores, instance="i1", written=NOTHING):
 
 async def accept(stores, *offers, lease=None, room=0):
     """Accept messages and return what became of each."""
-    return await stores.mailbox.accept("web", list(offers), lease, room, 1.0)
+    return await stores.mailbox.accept("web", list(offers), lease, room, 1.0, own)
 
 
 def reply(text="yes", **detail):
@@ -85,7 +86,7 @@ async def test_an_event_enters_once(stores):
     first, second = await accept(stores, message("1"), message("1"))
     assert first.event is not None
     assert second.event is None
-    again = await stores.mailbox.accept("other", [message("1")], None, 0, 1.0)
+    again = await stores.mailbox.accept("other", [message("1")], None, 0, 1.0, own)
     assert again[0].event is not None
 
 

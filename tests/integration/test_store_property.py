@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from channeld.core.model import Lease
+from channeld.store.mailbox import own
 from tests.doubles.stores import Stores, message
 
 CHATS = ("web:a", "web:b")
@@ -86,7 +87,7 @@ class MailboxMachine(RuleBasedStateMachine):
         """Offer an event, perhaps again, perhaps claiming it on the way in, perhaps with a stale lease."""
         event_key = f"message:{key}"
         (result,) = self.run(
-            self.stores.mailbox.accept("web", [message(str(key), chat=chat)], lease, room, self.tick())
+            self.stores.mailbox.accept("web", [message(str(key), chat=chat)], lease, room, self.tick(), own)
         )
         assert (result.event is None) == (event_key in self.accepted)
         if result.event is not None:

@@ -64,11 +64,13 @@ async def test_a_reply_of_the_turn_before_does_not_answer_what_waited(daemon, wo
 
 async def test_chats_take_fair_turns(daemon, worker, claude):
     """A chat with many messages does not keep another one waiting for more than one turn."""
-    for n in range(3):
+    await worker.accepted("a0", chat="pager:a", text="a0")
+    order = [(await claude.take())["content"]]
+    for n in range(1, 3):
         await worker.accepted(f"a{n}", chat="pager:a", text=f"a{n}")
     await worker.accepted("b0", chat="pager:b", text="b0")
-    order = []
-    for _ in range(4):
+    await claude.stop()
+    for _ in range(3):
         order.append((await claude.take())["content"])
         await claude.stop()
     assert order == ["a0", "b0", "a1", "a2"]
@@ -243,14 +245,19 @@ async def test_a_silent_turn_ends_but_not_while_a_tool_runs(pager):
         await worker.begin()
         async with daemon.client() as client:
             claude = Hooked(client)
-            await worker.accepted("1", text="first")
-            await claude.take()
+            await claude.type("build")
             use_id = await claude.tool("Bash", {"command": "make"})
-            await worker.accepted("2", text="second")
-            with pytest.raises(TimeoutError):
-                await client.next_event(timeout_s=2.5)
+            await worker.accepted("1", text="first")
+            # The look that ends the turn of another, silent session has passed this one over.
+            async with daemon.client("--name", "other", "--listening", "no") as other:
+                silent = Hooked(other)
+                await silent.type("nothing follows")
+                await daemon.status_where(
+                    lambda status: [s["activity"] for s in status["sessions"] if s["name"] == "other"] == ["idle"]
+                )
+            assert client.nothing_came()
             await claude.report("PostToolUse", tool_name="Bash", tool_use_id=use_id)
-            assert (await client.next_event())["content"] == "second"
+            assert (await client.next_event())["content"] == "first"
 
 
 async def test_a_reply_is_as_good_as_a_receipt(pager):
@@ -269,3 +276,124 @@ async def test_a_reply_is_as_good_as_a_receipt(pager):
             await daemon.events_where(answered=3)
             (session,) = (await daemon.ask("sessions"))["sessions"]
             assert session["listening"] == "yes"
+
+
+async def test_a_reply_to_the_first_does_not_answer_a_note_that_claude_has_not_seen(daemon, worker, claude):
+    """It was read by the client within the turn, and is taken up afterwards: it begins a turn of its own."""
+    await worker.accepted("1", text="first")
+    await claude.take()
+    await worker.accepted("2", text="second")
+    await worker.accepted("3", text="/now")
+    note = await claude.client.next_event()
+    await daemon.events_where(seen=1, delivered=1)
+    await answer(claude, worker, "pager:a")
+    await daemon.events_where(answered=1, delivered=1)
+    await claude.stop()
+    claude.turn = "own"
+    await claude.report("UserPromptSubmit", prompt=block(note))
+    stopped = asyncio.create_task(claude.stop("And the second."))
+    part = await worker.expect(m.Send)
+    assert part.text == "And the second."
+    worker.send(m.Sent(ref=part.ref, message_id="p2"))
+    await stopped
+    await daemon.events_where(answered=2)
+
+
+async def test_an_open_tool_call_is_no_silence_after_a_restart_either(pager):
+    """What ran when the daemon was killed still runs."""
+    async with Daemon(pager.config, limits=Limits(quiet_turn_s=0.1)) as daemon:
+        worker = await pager.life()
+        await worker.begin()
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await claude.type("build")
+            use_id = await claude.tool("Bash", {"command": "make"})
+            await daemon.restart_after_kill()
+            worker = await pager.life()
+            await worker.begin()
+            await worker.accepted("1", text="second")
+            await daemon.attached(client)
+            async with daemon.client("--name", "other", "--listening", "no") as other:
+                await Hooked(other).type("nothing follows")  # the look that ends this turn passes the other over
+                await daemon.status_where(
+                    lambda status: [s["activity"] for s in status["sessions"] if s["name"] == "other"] == ["idle"]
+                )
+            assert client.nothing_came()
+            await claude.report("PostToolUse", tool_name="Bash", tool_use_id=use_id)
+            assert (await client.next_event())["content"] == "second"
+
+
+async def test_what_was_reported_while_no_daemon_was_there_is_done_by_the_next(daemon, worker, claude, pager):
+    """Claude stopped without a reply: the words are sent when there is a daemon again."""
+    await worker.accepted("1", text="please")
+    await claude.take()
+    await daemon.kill()
+    await claude.stop("Here you are.")  # the shim keeps it
+    await daemon.start()
+    worker = await pager.life()
+    await worker.begin()
+    part = await worker.expect(m.Send)
+    assert (part.chat, part.text) == ("pager:a", "Here you are.")
+    worker.send(m.Sent(ref=part.ref, message_id="p1"))
+    await daemon.events_where(answered=1)
+
+
+async def test_the_same_receipt_twice_changes_nothing(daemon, worker, claude):
+    """A report that is repeated does not make the turn one of the terminal's."""
+    await worker.accepted("1", text="please")
+    event = await claude.take()
+    await claude.report("UserPromptSubmit", prompt=block(event))
+    stopped = asyncio.create_task(claude.stop("Here you are."))
+    worker.send(m.Sent(ref=(await worker.expect(m.Send)).ref, message_id="p1"))
+    await stopped
+    await daemon.events_where(answered=1)
+
+
+async def test_words_of_a_turn_that_goes_on_after_its_stop_stay_in_the_terminal(daemon, worker, claude):
+    """A Stop hook of the user's own said "go on": the chat's message is a note in it, with a turn of its own later."""
+    await claude.type("my secret plan")
+    await claude.stop("Not done yet.")
+    await worker.accepted("1", text="please")
+    note = await claude.client.next_event()
+    await claude.report("UserPromptSubmit", prompt=block(note))
+    await claude.stop("The secret is out.")
+    again = await claude.take()
+    assert again["meta"]["redelivered"] == "true"
+    assert [text for text, _ in await daemon.states()] == ["please"]
+
+
+async def test_an_escape_is_found_after_a_restart_too(daemon, worker, claude, pager, tmp_path):
+    """Nobody reports anything: what goes on from before is watched all the same."""
+    transcript = tmp_path / "session.jsonl"
+    transcript.write_text("")
+    claude.transcript = str(transcript)
+    await worker.accepted("1", text="first")
+    await claude.take()
+    await daemon.restart_after_kill()
+    worker = await pager.life()
+    await worker.begin()
+    await worker.accepted("2", text="second")
+    words = {"type": "text", "text": "[Request interrupted by user]"}
+    entry = {"type": "user", "promptId": claude.turn, "message": {"role": "user", "content": [words]}}
+    transcript.write_text(json.dumps(entry) + "\n")
+    assert (await claude.client.next_event())["content"] == "second"
+
+
+@pytest.mark.parametrize("how", ["error", "death"])
+async def test_a_sender_is_told_when_a_turn_comes_to_nothing(pager, how):
+    """The API failed, or the session ended: the words of an error are no answer."""
+    async with Daemon(pager.config) as daemon:
+        worker = await pager.life()
+        await worker.begin(msgspec.structs.replace(CAPABILITIES, notices=True))
+        async with daemon.client() as client:
+            claude = Hooked(client)
+            await worker.accepted("1", text="please")
+            await claude.take()
+            if how == "error":
+                await claude.report("StopFailure", last_assistant_message="API Error: 529 org=secret")
+            else:
+                client.kill()
+            notice = await worker.expect(m.Notice)
+            assert (notice.chat, notice.reply_to) == ("pager:a", "1")
+            assert "Write again" in notice.text
+            assert await daemon.states() == [("please", "seen")]

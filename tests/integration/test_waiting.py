@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import time
 
 import pytest
 
 from channeld.daemon.limits import Limits
+from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
 from tests.doubles.worker_end import ASKING
@@ -140,3 +142,73 @@ async def test_an_old_message_of_a_chatter_needs_both_words(pager):
         await daemon.events_where(held=1, seen=1)
         await worker.answer(card, "Let in")
         assert (await claude.take())["content"] == "old"
+
+
+async def test_every_chat_that_waits_is_told(pager):
+    """The second one too, in its own time."""
+    async with scene(pager) as (_, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="please")
+        await worker.shown("waiting")
+        await worker.accepted("2", chat="pager:b", text="me too")
+        assert (await worker.shown("waiting")).chat == "pager:b"
+
+
+async def test_now_is_about_what_was_written_before_it(pager):
+    """Both may come in one go."""
+    async with scene(pager) as (_, worker, claude):
+        await claude.type("a long job")
+        worker.offer("1", text="please")
+        worker.offer("2", text="/now")
+        assert (await claude.take(within=True))["content"] == "please"
+
+
+async def test_now_keeps_nothing_for_another_turn(pager):
+    """Where nothing waits for a turn, nothing is marked."""
+    async with scene(pager) as (daemon, worker, claude):
+        assert (await worker.accepted("1", text="/now")).command
+        assert "Nothing waits" in (await worker.expect(m.Notice)).text
+        await worker.accepted("2", text="first")
+        await claude.take()
+        await worker.accepted("3", text="second")
+        await daemon.events_where(seen=1, queued=1)
+
+
+@pytest.mark.parametrize("kind", ["stale", "unattended"])
+async def test_what_an_earlier_daemon_held_is_asked_about(pager, kind):
+    """It was killed between holding and asking."""
+    config = f"{pager.config}\n"
+    async with Daemon(config, limits=Limits(told_after_s=0.05)) as daemon:
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        await worker.accepted("0", chat="pager:own", text="hello")
+        await daemon.list_sender("pager", "8", "chatter")
+        await worker.accepted("1", chat="pager:b", text="please", sender_id="8")
+        await daemon.kill()
+        with contextlib.closing(sqlite3.connect(daemon.paths.database)) as store, store:
+            store.execute("UPDATE event SET state = 'held', hold = ? WHERE message_id = '1'", (kind,))
+        await daemon.start()
+        worker = await pager.life()
+        await worker.begin(ASKING)
+        async with daemon.client() as client:
+            await Hooked(client, "auto").type("hello")
+            card = await worker.shown(kind)
+            assert "> please" in card.body
+
+
+async def test_a_message_that_waits_goes_as_its_sender_has_left_it(pager):
+    """Nobody shall act on words that were taken back; somebody else's edit changes nothing."""
+    async with scene(pager) as (daemon, worker, claude):
+        await claude.type("a long job")
+        await worker.accepted("1", text="delete prod")
+        await worker.accepted("e1", kind="edited", message_id="1", text="delete staging")
+        await worker.accepted("e2", kind="edited", message_id="1", text="delete nothing")
+        await worker.accepted("2", text="thanks")
+        await claude.stop()
+        assert (await claude.take())["content"] == "delete nothing"
+        await claude.stop()
+        assert (await claude.take())["content"] == "thanks"
+        await daemon.events_where(seen=2, dropped=2)
+        await worker.accepted("e3", kind="edited", message_id="1", text="too late")
+        await claude.stop()
+        assert (await claude.take())["meta"]["event"] == "edited"

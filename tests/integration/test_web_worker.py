@@ -263,8 +263,11 @@ async def test_a_prompt_is_listed_and_its_answer_counts_when_the_daemon_says_so(
         "id": "p1", "kind": "permission", "title": "Run a command", "body": "rm -r build",
         "options": ["Allow", "Deny"], "multiple": False, "free": False, "file": None, "state": "open", "answer": "",
     }  # fmt: skip
-    refused = await client.post("/api/prompts/p1", json={"answer": "Maybe"})
-    assert refused.status_code == 400 and "Allow, Deny" in refused.json()["error"]
+    answering = asyncio.create_task(client.post("/api/prompts/p1", json={"answer": "Maybe"}))
+    answer = await daemon.expect(AnswerPrompt)
+    daemon.send(Refused(ref=answer.ref, code="bad_answer", text="'Maybe' is not one of the answers."))
+    refused = await answering
+    assert refused.status_code == 400 and refused.json()["error"] == "'Maybe' is not one of the answers."
     answering = asyncio.create_task(client.post("/api/prompts/p1", json={"answer": "Allow"}))
     answer = await daemon.expect(AnswerPrompt)
     assert (answer.id, answer.answer, answer.sender_id) == ("p1", "Allow", "owner")
@@ -295,30 +298,23 @@ async def test_an_answer_that_does_not_count_is_told(daemon, client):
 QUESTION = Prompt(id="q", chat="web:main", kind="question", title="?", body="", options=["a", "b"], state="open")
 
 
-@pytest.mark.parametrize(
-    ("fields", "good", "bad"),
-    [
-        ({}, ["a"], ["c", "", '["a"]', ["a"]]),
-        ({"free": True}, ["a", "in words"], ["", "  "]),
-        ({"kind": "pairing", "options": []}, ["ABCD-1234"], [" "]),
-        ({"multiple": True}, [["a"], ["a", "b"], '["b"]'], ["a", [], ["c"], [""], '{"a": 1}', "[1]"]),
-        ({"multiple": True, "free": True}, [["a", "in words"], ["in words"]], ["in words", [], ["a", " "]]),
-    ],
-    ids=["one of them", "words", "code", "several", "several and words"],
-)
-async def test_an_answer_must_be_one_that_was_asked_for(daemon, client, fields, good, bad):
-    """Options, a list of them or words, each only where the prompt takes it; a list reaches the daemon as JSON."""
-    await settled(daemon, msgspec.structs.replace(QUESTION, **fields))
-    for answer in bad:
-        response = await client.post("/api/prompts/q", json={"answer": answer})
-        assert response.status_code == 400 and response.json()["error"], answer
-    for answer in good:
-        answering = asyncio.create_task(client.post("/api/prompts/q", json={"answer": answer}))
-        taken = await daemon.expect(AnswerPrompt)
-        given = msgspec.json.decode(taken.answer) if fields.get("multiple") else taken.answer
-        assert given == (msgspec.json.decode(answer) if answer == '["b"]' else answer)
-        daemon.send(Accepted(ref=taken.ref))
-        assert (await answering).status_code == 200
+@pytest.mark.parametrize("answer", ["a", "in words", '["b"]', ["a", "b"], []])
+async def test_an_answer_reaches_the_daemon_as_it_was_given(daemon, client, answer):
+    """A text as it is, a list of texts as JSON: the daemon knows which the prompt takes."""
+    await settled(daemon, QUESTION)
+    answering = asyncio.create_task(client.post("/api/prompts/q", json={"answer": answer}))
+    taken = await daemon.expect(AnswerPrompt)
+    assert (msgspec.json.decode(taken.answer) if isinstance(answer, list) else taken.answer) == answer
+    daemon.send(Accepted(ref=taken.ref))
+    assert (await answering).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{"answer": 1}, {"answer": [1]}, {"answer": {"a": 1}}, {}, {"answer": "a", "b": "c"}])
+async def test_what_is_no_answer_does_not_reach_the_daemon(daemon, client, body):
+    """Neither a text nor a list of texts."""
+    await settled(daemon, QUESTION)
+    response = await client.post("/api/prompts/q", json=body)
+    assert response.status_code == 400 and "answer" in response.json()["error"]
     assert not daemon.has(AnswerPrompt)
 
 

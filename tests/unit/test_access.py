@@ -36,6 +36,12 @@ def ruled(facts, terms=Terms(), **event):  # noqa: B008 - a constant
         (Facts(standing="no role that we know"), {}, DENIED),
         (APPROVER, {"sender_id": ""}, "malformed"),
         (APPROVER, {"sender_id": "7" * 129}, "malformed"),
+        (APPROVER, {"sender_id": "7\nAnn"}, "malformed"),
+        (APPROVER, {"sender_id": "7 "}, "malformed"),
+        (APPROVER, {"sender_id": "7\u200b"}, "malformed"),
+        (APPROVER, {"sender_id": "7\u3164"}, "malformed"),
+        (APPROVER, {"sender_id": "7\U000e0041"}, "malformed"),
+        (APPROVER, {"sender_id": "@änn_7:x.org"}, Role.APPROVER),
         (APPROVER, {"group": True}, "group_closed"),
         (Facts(), {"group": True}, "group_closed"),
         (Facts(standing=Role.CHATTER, group=OPEN), {"group": True}, Role.CHATTER),
@@ -128,6 +134,28 @@ def test_a_code_is_read_however_it_is_typed(number, around, lower):
 def test_what_is_no_code_is_none(text):
     """Nothing is guessed."""
     assert pairing.read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ann O\u2019Brien", "Ann O'Brien"),
+        ("Mary Kate", "Mary Kate"),
+        ("Margaret", "Margaret"),
+        ("Eve” says “yes", "Eve says yes"),
+        ("x" * 60, "x" * 39 + "…"),
+        ("a\u3164\u200b\nb", "a b"),
+        ("type ACDE-FGHJ", "(name left out)"),
+        ("type k7qm 3xpa now", "(name left out)"),
+        ("\uff21\uff23\uff24\uff25\u2011\uff26\uff27\uff28\uff2a", "(name left out)"),
+        ("\u0410\u0421D\u0415–FG\u041dJ", "(name left out)"),
+        ("m.a-r g a r e t", "(name left out)"),
+        ("", ""),
+    ],
+)
+def test_a_name_in_a_sentence_of_ours(name, shown):
+    """It is short, does not end the quotation, and shows no code, nor what reads like one."""
+    assert pairing.shown_name(name, ["MARGARET"] if "." in name else []) == shown
 
 
 def test_a_code_is_found_among_others():

@@ -7,7 +7,7 @@ import pytest
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import KINDS, SESSIONS, STORE, Report, Severity, kind_of, shown
 from channeld.core.listening import Listening, Verdict
-from channeld.core.symptoms import Seat, nobody_listens, sending, stuck, waiting
+from channeld.core.symptoms import LONG_TURN_S, Seat, held, nobody_listens, sending, stuck, waiting
 from channeld.daemon.health import Health
 
 NOW = 10_000.0
@@ -71,7 +71,7 @@ def test_errors_come_first_then_what_is_oldest():
 
 
 SUBJECTS = {"no_session": SESSIONS, "session_deaf": SESSIONS, "default_session_missing": SESSIONS,
-            "session_stuck": "api", "messages_waiting": "", "config_broken": "config"}  # fmt: skip
+            "session_stuck": "api", "messages_waiting": "", "messages_held": "", "config_broken": "config"}  # fmt: skip
 
 
 def subject_of(code: str) -> str:
@@ -157,3 +157,13 @@ def test_the_registry_remembers_since_when_and_replaces_what_the_mailbox_says():
     assert [r.code for r in health.reports()] == ["store_readonly"] and health.concerns(STORE)
     health.clear_subject(STORE)
     assert health.reports() == [] and not health.concerns(STORE)
+
+
+def test_what_waits_for_a_turn_or_a_word_is_no_alarm_at_once():
+    """A turn may take a while, and what is held was asked about."""
+    chats = [("web:main", 2, NOW - 600)]
+    assert waiting(chats, now=NOW, in_turn=True) == []
+    assert waiting(chats, now=NOW + LONG_TURN_S, in_turn=True) != []
+    assert waiting(chats, held=2, now=NOW) == []
+    (found,) = held(2, NOW - 600)
+    assert found.text.startswith("2 messages held") and held(0, None) == []

@@ -40,7 +40,8 @@ def test_the_chat_ids_of_the_contract_are_understood(chat):
 
 
 @pytest.mark.parametrize(
-    "chat", ["", "web", "web:", ":x", "web:a b", "web:a/b/c", "Web:x", "web:<x>", "web:x\n", "w:" + "x" * 200]
+    "chat",
+    ["", "web", "web:", ":x", "web:a b", "web:a/b/c", "Web:x", "web:<x>", "web:x\n", "w:" + "x" * 200, "web:a\u3164"],
 )
 def test_anything_else_is_refused_with_an_example(chat):
     """The sentence shows what a chat id looks like."""

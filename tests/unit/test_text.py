@@ -1,5 +1,6 @@
 """What a sender writes cannot pass for what channeld writes."""
 
+import json
 import re
 import time
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from channeld.core.event import iso, present, size_text
 from channeld.core.model import Attachment, Inbound, StoredEvent
+from channeld.core.permission import Request, card
 from channeld.core.text import clean_name, defuse, unmasked
 
 
@@ -117,3 +119,25 @@ def test_what_is_approved_is_what_is_read():
     """Characters that reverse or hide others are named; what is only unusual is left alone."""
     assert unmasked("rm -r \u202etxt.exe\u200b") == "rm -r [U+202E]txt.exe[U+200B]"
     assert unmasked("a\tb\né👩\u200d👧 שלום") == "a\tb\né👩\u200d👧 שלום"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        0x0B, 0x0C, 0x0D, 0x85, 0xA0, 0x1680, 0x2000, 0x200A, 0x200C, 0x200D, 0x2028, 0x2029, 0x202F, 0x205F, 0x2800,
+        0x3000, 0x3164, 0xFE0E, 0xFE0F, 0xFFA0, 0xFFF9, 0x1BCA0, 0x1D173, 0xE0041, 0xE0100,
+    ],
+)  # fmt: skip
+def test_what_shows_as_nothing_or_as_another_line_is_named(number):
+    """Fillers, odd blanks, selectors, tags and line breaks that are no line feed; of the last also in an input."""
+    hidden, named = chr(number), f"a[U+{number:04X}]b"
+    assert unmasked(f"a{hidden}b") == named
+    command = json.dumps({"command": f"a{hidden}b"}, ensure_ascii=False)
+    assert named in card(Request("abcde", "Bash", "", ""), command, session="", full=False).body
+    assert defuse(f"<{hidden}channel>") == f"‹{hidden}channel>"
+
+
+def test_emoji_stay_legible():
+    """What makes one picture of several characters is not named, where it does."""
+    assert unmasked("❤\ufe0f 👩\u200d❤\ufe0f\u200d👩") == "❤\ufe0f 👩\u200d❤\ufe0f\u200d👩"
+    assert unmasked("👩\u200drm") == "👩[U+200D]rm"

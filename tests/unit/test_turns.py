@@ -8,7 +8,7 @@ import pytest
 
 from channeld.core.tag import delivery_of
 from channeld.core.transcript import interrupted
-from channeld.core.turns import NO_HOOKS_S, RECEIPT_S, SILENCE_S, Origin, Turns
+from channeld.core.turns import COMPACTING_S, NO_HOOKS_S, RECEIPT_S, SILENCE_S, Origin, Turns
 
 ANN = Origin("pager:a", "7", "approver", False, "d1", "m1")
 BOB = Origin("pager:b", "8", "chatter", False, "d2", "m2")
@@ -57,14 +57,45 @@ def test_the_stop_of_another_turn_ends_nothing():
 
 
 def test_a_tool_call_shows_a_turn_that_was_missed_but_background_work_does_not():
-    """A subagent may go on after its turn, and an ended turn's calls may be reported late."""
+    """A subagent may go on after its turn."""
     turns = reporting()
+    turns.tool_began("t9", "u0", "agent", 1.0)
+    assert turns.turn is None
     turns.tool_began("t1", "u1", "", 1.0)
     assert turns.turn is not None and turns.turn.typed
+
+
+def test_a_turn_that_was_taken_to_be_over_goes_on_as_nobodys():
+    """A Stop hook of the user's own says so: what comes then is a note, and its words are not for a chat."""
+    turns = reporting()
+    turns.prompted("t1", ANN, 1, 1.0)
     turns.stopped("t1")
-    turns.tool_began("t1", "u2", "", 2.0)
-    turns.tool_began("t9", "u3", "agent", 2.0)
-    assert turns.turn is None
+    assert turns.is_known("t1") and not turns.is_running("t1")
+    assert turns.prompted("t1", BOB, 2, 2.0) is None
+    assert turns.turn is not None and turns.turn.typed and turns.turn.origin is None
+    turns.stopped("t1")
+    turns.tool_began("t1", "u2", "", 3.0)
+    assert turns.turn is not None and turns.turn.typed
+    assert turns.stopped("t1") is not None
+
+
+def test_background_work_does_not_show_that_a_session_hears():
+    """Any other sign does."""
+    turns = reporting()
+    turns.mark_deaf(1.0)
+    assert not turns.reported("", "", 2.0, background=True) and not turns.is_free
+    assert turns.reported("", "", 3.0) and turns.is_free
+
+
+def test_a_session_that_compacts_its_conversation_is_not_deaf():
+    """Until it is done, or five minutes have passed."""
+    turns = reporting()
+    turns.pushed(1)
+    turns.delivered([1], 10.0)
+    turns.excuse(10.0)
+    assert not turns.lost_receipt(10.0 + COMPACTING_S - 1) and turns.lost_receipt(10.0 + COMPACTING_S)
+    turns.sign(11.0)
+    assert turns.lost_receipt(10.0 + RECEIPT_S)
 
 
 def test_silence_ends_a_turn_but_not_while_a_tool_runs():

@@ -41,11 +41,10 @@ def request_lines(requests: list[dict[str, Any]], now: float, width: int) -> lis
         )
     lines = []
     for request in requests:
-        asked = f"asked {age(now - request['asked_at'])} ago. The name is of their own choice."
-        lines += [
-            f"{click.style(plain(request['id']), bold=True)}  {plain(request['sender'] or 'without a name')}",
-            *wrap(f"{plain(request['platform'])} user {plain(request['sender_id'])}, {asked}", width, "    "),
-        ]
+        asked = f"asked {age(now - request['asked_at'])} ago"
+        name = f"The name they chose: “{plain(request['sender'])}”" if request["sender"] else "Without a name"
+        head = f"{click.style(plain(request['id']), bold=True)}  {plain(request['platform'])} user"
+        lines += [f"{head} {plain(request['sender_id'])}, {asked}", *wrap(name, width, "    ")]
     return [
         *lines,
         "",

@@ -25,7 +25,7 @@ class _Place(NamedTuple):
 _RETRY: Final = "channeld messages retry {ref}"
 _DROP: Final = "channeld messages drop {ref}"
 _PLACES: Final[dict[tuple[str, str], _Place]] = {
-    ("in", "held"): _Place("It is on disk, but a file of it is still to come.", f"Give it up with `{_DROP}`", "yellow"),
+    ("in", "held"): _Place("Somebody was asked in a chat whether it may go.", f"Give it up with `{_DROP}`", "yellow"),
     ("in", "queued"): _Place(
         "It is on disk and waits for a session that listens.",
         f"See `channeld sessions` for who listens. Give it up with `{_DROP}`",

@@ -29,6 +29,7 @@ _OUTBOX_WORDS: Final = {
 }
 HIDDEN_WORDS: Final = {
     "messages_waiting": "messages wait",
+    "messages_held": "messages are held",
     "sends_waiting": "answers wait to be sent",
     "sends_failed": "answers could not be sent",
     "sends_uncertain": "answers may not have been sent",

@@ -213,8 +213,6 @@ class Api:
             raise HTTPException(404, "There is no such prompt.")
         if prompt.state != "open":
             return error(Refusal(409, "That was settled already.", "Nothing has to be done."))
-        if (problem := self._prompts.check(prompt, text)) is not None:
-            raise HTTPException(400, problem)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 verdict = await self._runtime.answer(prompt.id, text, ids.OWNER, OWNER_NAME)
@@ -222,7 +220,8 @@ class Api:
             return error(_AWAY_ANSWER)
         if isinstance(verdict, Accepted):
             return answer({})
-        return error(Refusal(503 if verdict.retry else 409, verdict.text))
+        status = 503 if verdict.retry else 400 if verdict.code == "bad_answer" else 409
+        return error(Refusal(status, verdict.text))
 
     async def prompt_file(self, request: Request) -> Response:
         """Hand out the whole text of a prompt whose card shows only a part of it."""

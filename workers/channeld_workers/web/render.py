@@ -53,16 +53,11 @@ def notice(item: Notice) -> dict[str, Any]:
     return {"text": unmasked(item.text), "reply_to": item.reply_to}
 
 
-def takes_words(item: Prompt) -> bool:
-    """Tell whether a prompt may be answered in words of one's own."""
-    return item.free or item.kind == "pairing"  # where a code is typed
-
-
 def prompt(item: Prompt) -> dict[str, Any]:
     """Return a prompt for ``GET /api/prompts`` and the ``prompt`` events."""
     return {
         "id": item.id, "kind": item.kind, "title": unmasked(item.title), "body": unmasked(item.body),
-        "options": item.options, "multiple": item.multiple, "free": takes_words(item),
+        "options": item.options, "multiple": item.multiple, "free": item.free,
         "file": None if item.file is None else f"/api/prompts/{quote(item.id, safe='')}/file",
         "state": item.state, "answer": item.answer,
     }  # fmt: skip

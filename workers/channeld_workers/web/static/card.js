@@ -15,19 +15,11 @@ const YES = /^(allow|yes|approve|accept|ok|let|still|send)\b/i, NO = /^(deny|no|
 export const kindOf = ({ kind }) => KINDS[kind] ?? kind;
 
 /** Say how a prompt ended. */
-export function outcome({ state, answer, kind, multiple }) {
-  const ours = OF_CLAUDE.includes(kind), said = multiple ? listed(answer) : answer;
-  if (state === "answered") return `Answered: ${said}`;
-  if (state === "elsewhere") return `Answered elsewhere${said ? `: ${said}` : ours ? ", for example in the terminal" : ""}`;
+export function outcome({ state, answer, kind }) {
+  const ours = OF_CLAUDE.includes(kind);
+  if (state === "answered") return `Answered: ${answer}`;
+  if (state === "elsewhere") return `Answered elsewhere${answer ? `: ${answer}` : ours ? ", for example in the terminal" : ""}`;
   return ours ? "Expired: Claude does not wait for an answer any more" : "Expired: no answer is needed any more";
-}
-
-function listed(answer) {
-  try {
-    return JSON.parse(answer).join(", ");
-  } catch {
-    return answer;
-  }
 }
 
 /** Return the card; an open one has `take(old)`, which takes over what was typed or chosen in its predecessor. */
