@@ -276,8 +276,8 @@ async def test_what_was_answered_before_it_could_be_asked_is_not_left_open(daemo
     await claude.stop("ok")
     await worker.accepted("2", text="next")
     await claude.take()
-    await claude.dialog("abcdg", "Bash", LS)
-    assert "yes abcdg" in (await worker.shown()).body
+    await claude.dialog("abcdg", "Write", {**WRITE, "file_path": "/third"})  # it waits for as long, and began later
+    assert "/third" in (await worker.shown()).body
     open_ones = [p for p in (await daemon.ask("prompts"))["prompts"] if p["state"] == "open"]
     assert len(open_ones) == 1 and not worker.passed_over(m.Prompt)
 
