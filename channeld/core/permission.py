@@ -22,6 +22,9 @@ REQUEST_ID: Final = re.compile(r"[a-km-z]{5}")
 _VERDICT: Final = re.compile(r"\s*(y|yes|n|no)\s+([a-km-z]{5})\s*", re.IGNORECASE)
 _OWN_TOOL: Final = re.compile(r"mcp__(?:plugin_channeld_)?channeld__(?:reply|edit_message|react)")
 _ELIDED: Final = re.compile(r"⋯ \d+ code points elided ⋯")
+_MASKED: Final = "[REDACTED"
+"""What Claude Code shows in place of what it takes for a credential."""
+_TOOL_LIMIT: Final = 80
 _WHOLE_VALUE: Final = 3500
 """Code points of a value up to which Claude Code does not elide it."""
 _HEAD, _TAIL = 2000, 1500
@@ -154,7 +157,9 @@ def lets_through(tool: str, fields: dict[str, Any], chat: str | None) -> bool:
     )
 
 
-def card(request: Request, tool_input: str | None, *, session: str, full: bool, facts: str = "") -> Card:
+def card(
+    request: Request, tool_input: str | None, *, session: str, full: bool, facts: str = "", doubtful: bool = False
+) -> Card:
     """Return how a prompt is shown.
 
     Args:
@@ -163,12 +168,17 @@ def card(request: Request, tool_input: str | None, *, session: str, full: bool, 
         session: its name.
         full: the whole was asked for.
         facts: what else is known about it, shown with the whole.
+        doubtful: an input was told that may be the request's and does not fit its display text.
     """
-    title = f"May Claude use {clean_name(request.tool, 80) or '?'}{f' in {session}' if session else ''}?"
+    tool = clean_name(request.tool, 10 * _TOOL_LIMIT) or "?"
+    cut = len(tool) > _TOOL_LIMIT
+    title = f"May Claude use {tool[:_TOOL_LIMIT]}{'…' if cut else ''}{f' in {session}' if session else ''}?"
     shown = unmasked(request.preview if tool_input is None else describe(tool_input))
+    if cut:
+        shown = f"Tool: {tool}\n\n{shown}"
     by_text = f"Or write: yes {request.request_id} / no {request.request_id}"
-    if tool_input is None and _ELIDED.search(request.preview):
-        why = "Claude Code sent only a part of what it is about, so it can be allowed at the terminal only."
+    if tool_input is None and (doubtful or _ELIDED.search(request.preview) or _MASKED in request.preview):
+        why = "Not all of what it is about is known here, so it can be allowed at the terminal only."
         return Card(title, _joined(_clipped(shown, MESSAGE_LIMIT), facts if full else "", why), [Option.DENY])
     again = [Option.AGAIN] if tool_input is not None else []
     if not full and len(shown) > BODY_LIMIT:

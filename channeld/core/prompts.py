@@ -16,6 +16,8 @@ APPROVERS: Final = "approvers"
 """In place of a chat: the private chats of all approvers. In place of a sender's id: any approver."""
 ANSWER_LIMIT: Final = 4000
 """Characters of an answer in words."""
+TITLE_LIMIT: Final = 200
+"""Characters of a prompt's title."""
 LETTERS: Final = "abcdefghijkmnopqrstuvwxyz"
 """Without l, which looks like 1 and I."""
 _ID_LENGTH: Final = 8
@@ -81,6 +83,11 @@ class StoredPrompt(msgspec.Struct, kw_only=True):
         return self.content.files[0].path if self.content.files else None
 
 
+def clipped_title(text: str) -> str:
+    """Return a title that leaves room for the rest of its card."""
+    return text if len(text) <= TITLE_LIMIT else f"{text[: TITLE_LIMIT - 1]}…"
+
+
 def new_id() -> str:
     """Return a new id."""
     return "".join(secrets.choice(LETTERS) for _ in range(_ID_LENGTH))
@@ -119,9 +126,9 @@ def check_answer(prompt: StoredPrompt, answer: str) -> str:
 
 def _one(content: Content, answer: str) -> str:
     said = answer.strip()
-    for option in content.options:
-        if said.casefold() == option.strip().casefold():
-            return option
+    alike = [option for option in content.options if option.strip().casefold() == said.casefold()]
+    if alike:  # options may differ in case only
+        return next((option for option in alike if option.strip() == said), alike[0])
     if not content.free:
         raise Refused(f"{said[:60]!r} is not one of the answers.", hint=_what_is_taken(content), code="bad_answer")
     if not said:

@@ -129,17 +129,20 @@ class App:
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
-            prompts, notices, spool, mode=config.permissions.relay, matching_s=limits.matching_s,
+            prompts, notices, access, spool, mode=config.permissions.relay, matching_s=limits.matching_s,
             session_of=self._router.sessions.get,
         )  # fmt: skip
-        interview = Interview(prompts, notices, spool, config.permissions.question_timeout)
-        pairing = PairingDialog(access, prompts, target=lookout.target, in_terminal=config.permissions.pairing_dialog)
+        interview = Interview(prompts, notices, access, spool, config.permissions.question_timeout)
+        pairing = PairingDialog(
+            access, prompts, target=lookout.target, at_dialog=relay.at_dialog,
+            in_terminal=config.permissions.pairing_dialog,
+        )  # fmt: skip
         self._asking = Asking(prompts, relay, interview, pairing)
         self._router.session_gone = self._turnkeeper.session_ended
         self._turnkeeper.has_dialog = self._asking.has_dialog
         self._turnkeeper.turn_over = self._asking.turn_ended
         hooks = Hooks(self._turnkeeper, self._asking)
-        toolbox = Toolbox(self._router, outgoing, hooks, self._mailbox, self._outbox, self._timeline)
+        toolbox = Toolbox(self._router, outgoing, hooks, self._mailbox, self._outbox, self._timeline, access)
         self._sessions = Sessions(self._router, toolbox, self._asking, workers)
         self._supervisors = {
             worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers

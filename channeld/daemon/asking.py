@@ -34,7 +34,9 @@ class Asking:
 
     async def permission_hook(self, session: Session, report: Report) -> dict[str, Any]:
         """Return a decision on a tool call that needs one, or nothing to let the dialog appear."""
-        return self._relay.hook(session, report)
+        decision = await self._relay.hook(session, report)
+        self._pairing.look()
+        return decision
 
     async def question_hook(self, session: Session, report: Report) -> dict[str, Any]:
         """Return the answer to a question or a plan, once there is one, or nothing to let the dialog appear."""
@@ -43,16 +45,26 @@ class Asking:
     def tool_ended(self, session: Session, report: Report) -> None:
         """Hear that a tool call has ended."""
         self._relay.tool_ended(session, report)
+        self._pairing.look()
+
+    def turn_began(self, session: Session, turn_id: str) -> None:
+        """Hear that a prompt reached Claude, perhaps within a turn."""
+        self._relay.turn_began(session, turn_id)
 
     def turn_ended(self, session: Session, turn_id: str) -> None:
         """Hear that a turn has ended."""
         self._relay.turn_ended(session, turn_id)
+        self._pairing.look()
 
     # -- sessions
 
     def permission_requested(self, session: Session, request: Request) -> None:
         """Hear that a session shows a permission dialog."""
         self._relay.request(session, request)
+
+    def tool_called(self, session: Session) -> None:
+        """Hear that Claude calls one of the tools."""
+        self._relay.tool_called(session)
 
     async def session_attached(self, session: Session) -> None:
         """Hear that a session is there, perhaps again."""

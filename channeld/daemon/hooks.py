@@ -31,6 +31,12 @@ class Asker(Protocol):
     def tool_ended(self, session: Session, report: Report) -> None:
         """Hear that a tool call has ended: whatever was asked about it was answered."""
 
+    def turn_began(self, session: Session, turn_id: str) -> None:
+        """Hear that a prompt reached Claude, perhaps within a turn."""
+
+    def turn_ended(self, session: Session, turn_id: str) -> None:
+        """Hear that a turn has ended."""
+
 
 class Hooks:
     """Everything that hooks report comes through here."""
@@ -70,6 +76,10 @@ class Hooks:
                 return await self._asker.question_hook(session, report)
             case "PostToolUse" | "PostToolUseFailure":
                 self._asker.tool_ended(session, report)
+            case "UserPromptSubmit":
+                self._asker.turn_began(session, report.prompt_id)
+            case "Stop" | "StopFailure":  # also of a turn that is not known to have begun
+                self._asker.turn_ended(session, report.prompt_id)
         return {}
 
 

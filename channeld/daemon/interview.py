@@ -15,7 +15,7 @@ from channeld.core.ids import worker_of
 from channeld.core.model import Attachment
 from channeld.core.prompts import APPROVERS, PromptState, StoredPrompt, Who
 from channeld.core.turns import Origin
-from channeld.daemon.prompts import Prompts, Screens
+from channeld.daemon.prompts import Access, Prompts, Screens
 from channeld.daemon.session import Session
 from channeld.daemon.spool import Spool
 
@@ -26,8 +26,9 @@ _KINDS: Final = ("question", "plan")
 class Interview:
     """Questions and plans of all sessions."""
 
-    def __init__(self, prompts: Prompts, screens: Screens, spool: Spool, timeout_s: float) -> None:
-        self._prompts, self._screens, self._spool, self._timeout_s = prompts, screens, spool, timeout_s
+    def __init__(self, prompts: Prompts, screens: Screens, access: Access, spool: Spool, timeout_s: float) -> None:
+        self._prompts, self._screens, self._access, self._spool = prompts, screens, access, spool
+        self._timeout_s = timeout_s
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._held: list[str] = []  # the instance of each hook that waits
         for kind in _KINDS:
@@ -66,6 +67,8 @@ class Interview:
         return {}
 
     async def _ask(self, session: Session, origin: Origin, fields: dict[str, Any], deadline: float) -> dict[str, Any]:
+        if not origin.group and await self._role_now(origin) is None:
+            return {}  # whoever was asked could not answer any more
         asked = questions.read_questions(fields)
         answers = {}
         for question in asked:  # one after the other: a phone shows one card well
@@ -83,13 +86,16 @@ class Interview:
         if plan is None:
             return {}
         files = [await asyncio.to_thread(self._spool.put_text, "plan.md", plan.text)] if plan.text else []
-        # Where the sender may not approve, the approvers are asked.
-        audience = origin.chat if origin.group or origin.role == Role.APPROVER else APPROVERS
+        # Where the sender may not approve, or may no longer, the approvers are asked.
+        audience = origin.chat if origin.group or await self._role_now(origin) == Role.APPROVER else APPROVERS
         said = await self._put(
             session, deadline, "plan", plan.title, plan.body, [questions.APPROVE, questions.KEEP_PLANNING],
             audience=audience, files=files,
         )  # fmt: skip
         return questions.plan_answered(fields, said)
+
+    async def _role_now(self, origin: Origin) -> Role | None:
+        return await self._access.role_of(worker_of(origin.chat), origin.sender_id)
 
     async def _put(
         self, session: Session, deadline: float, kind: str, title: str, body: str, options: list[str], *,

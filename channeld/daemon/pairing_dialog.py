@@ -48,20 +48,23 @@ class _Form(NamedTuple):
 
 
 class PairingDialog:
-    """One form at a time, on the session that chats go to, and never over a permission dialog, which it would hide."""
+    """One form at a time, on the session that chats go to, and never over a dialog of Claude's, which it would hide."""
 
     def __init__(
-        self, access: Access, prompts: Prompts, *, target: Callable[[], Session | None], in_terminal: bool
-    ) -> None:
+        self, access: Access, prompts: Prompts, *, target: Callable[[], Session | None],
+        at_dialog: Callable[[Session], bool], in_terminal: bool,
+    ) -> None:  # fmt: skip
         """Wire it.
 
         Args:
             access: who asks, and the list.
             prompts: where approvers are asked.
             target: returns the session that chats go to.
+            at_dialog: tells whether a session's terminal shows a dialog of Claude Code's.
             in_terminal: show the form.
         """
         self._access, self._prompts, self._target, self._in_terminal = access, prompts, target, in_terminal
+        self._at_dialog = at_dialog
         self._requests: list[PairingRequest] = []
         self._tries: dict[str, int] = {}  # by request
         self._left: set[str] = set()  # requests whose form was declined, or took three wrong codes
@@ -140,7 +143,7 @@ class PairingDialog:
     # -- in the terminal
 
     def _may_show(self, session: Session) -> bool:
-        return session.has_forms and not self._prompts.open_ones(kind="permission", instance=session.instance)
+        return session.has_forms and not self._at_dialog(session)
 
     async def _show(self, session: Session, request: PairingRequest) -> None:
         wrong = ""

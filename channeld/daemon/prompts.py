@@ -23,6 +23,7 @@ from channeld.core.prompts import (
     StoredPrompt,
     Who,
     check_answer,
+    clipped_title,
     in_words,
     new_id,
 )
@@ -146,7 +147,7 @@ class Prompts:
             return known.id
         now = time.time()
         content = Content(
-            title=unmasked(title), body=unmasked(body), options=options, multiple=multiple, free=free,
+            title=clipped_title(unmasked(title)), body=unmasked(body), options=options, multiple=multiple, free=free,
             files=files or [], session=session, audience=audience, only=only, data=data or {},
         )  # fmt: skip
         arrivals = self._arrivals

@@ -67,6 +67,9 @@ class Owner(Protocol):
     def permission_requested(self, session: Session, request: Request) -> None:
         """Claude Code shows a permission dialog, and takes an answer from us too."""
 
+    def tool_called(self, session: Session) -> None:
+        """Claude calls one of the tools that it knows."""
+
 
 class Tools(Protocol):
     """Who carries out tool calls."""
@@ -455,6 +458,8 @@ class Session:
         """Carry out a tool call."""
         if name == SESSION_EVENT and self._hello is not None and request_id in self._hello.answered_reports:
             arguments = {**arguments, "late": "true"}
+        if name != SESSION_EVENT:
+            self._owner.tool_called(self)
         return await self._toolbox.call(self, name, arguments, tool_use_id)
 
     # -- inside

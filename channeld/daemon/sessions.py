@@ -85,6 +85,10 @@ class Sessions:
         """Pass on that a session shows a permission dialog."""
         self._asking.permission_requested(session, request)
 
+    def tool_called(self, session: Session) -> None:
+        """Pass on that Claude calls one of the tools."""
+        self._asking.tool_called(session)
+
     def platform_of(self, worker: str) -> str:
         """Return the platform of a worker."""
         return self._platforms.get(worker, worker)

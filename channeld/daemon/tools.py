@@ -7,12 +7,14 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from channeld.core.access import Role
 from channeld.core.delivery import PartState
 from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.event import iso
 from channeld.core.ids import worker_of
 from channeld.core.model import HistoryItem, NewPart, StoredPart
 from channeld.core.text import clean_name, defuse
+from channeld.daemon.access import Access
 from channeld.daemon.hooks import NOTHING, Hooks
 from channeld.daemon.outgoing import Letter, Outgoing
 from channeld.daemon.router import Router
@@ -50,6 +52,7 @@ class Toolbox:
         mailbox: Mailbox,
         outbox: Outbox,
         timeline: Timeline,
+        access: Access,
     ) -> None:
         """Wire the tools.
 
@@ -60,9 +63,10 @@ class Toolbox:
             mailbox: received messages.
             outbox: accepted calls.
             timeline: history and search.
+            access: who may do what.
         """
         self._router, self._outgoing, self._hooks = router, outgoing, hooks
-        self._mailbox, self._outbox, self._timeline = mailbox, outbox, timeline
+        self._mailbox, self._outbox, self._timeline, self._access = mailbox, outbox, timeline, access
 
     async def call(self, session: Session, name: str, arguments: dict[str, Any], tool_use_id: str | None) -> ToolResult:
         """Carry out one call.
@@ -157,9 +161,17 @@ class Toolbox:
 
     # -- reading
 
+    async def _only_chat(self, session: Session) -> str | None:
+        """Return the one chat that may be read now: who has asked may be an approver no longer. None: any."""
+        only, turn = session.turns.only_chat, session.turns.turn
+        if only is not None or turn is None or turn.origin is None:
+            return only
+        chat = turn.origin.chat
+        return None if await self._access.role_of(worker_of(chat), turn.origin.sender_id) == Role.APPROVER else chat
+
     async def _check_reading(self, session: Session, chat: str) -> None:
         """Refuse what others wrote: whoever has asked must not read other chats through Claude."""
-        only = session.turns.only_chat
+        only = await self._only_chat(session)
         if only is not None and chat != only:
             raise Refused(
                 f"This turn came from {only}, and only that chat can be read in it.",
@@ -191,7 +203,7 @@ class Toolbox:
         if wanted.chat_id is not None:
             await self._check_reading(session, wanted.chat_id)
         # Only there, and not sifted afterwards: else others' messages would take the places of those that may be shown.
-        chat = wanted.chat_id or session.turns.only_chat
+        chat = wanted.chat_id or await self._only_chat(session)
         items = await self._timeline.search(wanted.query, chat, wanted.limit)
         allowed = {chat: await self._router.may_use(session, chat) for chat in {item.chat for item in items}}
         lines = [f"{item.chat} {_line(item)}" for item in items if allowed[item.chat]]

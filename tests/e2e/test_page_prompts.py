@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def card(page: Page, title: str) -> Locator:
     """Return the open card with that title."""
     cards = page.get_by_role("list", name="What waits for your answer").get_by_role("listitem")
     return cards.filter(has=page.get_by_role("heading", name=title, exact=True))
+
+
+async def middle(part: Locator) -> tuple[float, float]:
+    """Return where a finger would touch it."""
+    box = await part.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 async def check(page: Page, look: Look) -> None:
@@ -140,6 +148,7 @@ async def test_questions_take_one_several_or_words(browser: Browser, stage: Stag
         await expect(many.get_by_label("Your answer to: several asks")).to_be_focused()
         await check(page, look)
         await page.screenshot(path=tmp_path / "questions.png")
+        await expect(many.get_by_role("button", name="Answer")).to_be_enabled()
         await page.keyboard.press("Enter")
         await expect(many.get_by_label("Red", exact=True)).to_be_disabled()
         chosen = json.dumps(["Red", "Green", "and pink"], separators=(",", ":"))
@@ -258,3 +267,55 @@ async def test_a_prompt_that_ended_during_an_absence_is_shown_as_ended(browser: 
         await page.context.set_offline(False)
         stage.end.send(prompt("p1", "permission", PERMISSION, state="elsewhere", answer="Allow"))
         await expect(page.locator("#messages .prompt")).to_contain_text("Answered elsewhere: Allow")
+
+
+async def test_a_tap_never_answers_a_card_that_has_just_come_under_the_finger(browser: Browser, stage: Stage):
+    """For half a second after a card has come, gone or moved nothing is answered by pointer; then it is."""
+    stage.fill([f"message {n}" for n in range(40)])
+    async with chat_page(browser, stage.url) as page:
+        await page.clock.install()
+        await page.clock.pause_at(time.time() + 3600)
+        for name in ("p1", "p2"):
+            stage.end.send(prompt(name, "permission", PERMISSION))
+        allow = [card(page, f"{name} asks").get_by_role("button", name="Allow", exact=True) for name in ("p1", "p2")]
+        await expect(allow[1]).to_be_disabled()
+        await page.clock.run_for(500)
+        await expect(allow[1]).to_be_enabled()
+        spot = await middle(allow[1])
+        stage.end.send(prompt("p3", "permission", PERMISSION))
+        await expect(card(page, "p3 asks")).to_be_visible()
+        await page.mouse.click(*spot)  # p3's Allow is there now
+        await page.clock.run_for(499)
+        await page.mouse.click(*spot)
+        await page.clock.run_for(1)
+        spot = await middle(allow[0])
+        stage.end.send(prompt("p1", "permission", PERMISSION, state="elsewhere"))
+        await expect(allow[0]).to_have_count(0)
+        await page.mouse.click(*spot)
+        stage.put("something long that moves the cards\n" * 5)
+        await expect(message(page, "something long")).to_be_visible()
+        await expect(allow[1]).to_be_disabled()
+        await page.mouse.click(*await middle(allow[1]))
+        while await allow[1].is_disabled():
+            await page.clock.run_for(500)
+        await allow[1].click()
+        await stage.hears(("p2", "Allow"))
+
+
+async def test_a_key_answers_what_has_the_focus_but_not_what_has_just_been_redrawn(browser: Browser, stage: Stage):
+    """Another card's coming does not matter to Enter; a change of the very card that has the focus does."""
+    async with chat_page(browser, stage.url) as page:
+        await page.clock.install()
+        await page.clock.pause_at(time.time() + 3600)
+        stage.end.send(prompt("p1", "permission", PERMISSION))
+        deny = card(page, "p1 asks").get_by_role("button", name="Deny")
+        await deny.focus()
+        stage.end.send(prompt("p1", "permission", PERMISSION, body="something else"))
+        await expect(card(page, "p1 asks").locator("pre")).to_have_text("something else")
+        await expect(deny).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.clock.run_for(500)
+        stage.end.send(prompt("p2", "permission", PERMISSION))
+        await expect(card(page, "p2 asks")).to_be_visible()
+        await page.keyboard.press("Enter")
+        await stage.hears(("p1", "Deny"))

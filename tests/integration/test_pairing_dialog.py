@@ -154,7 +154,7 @@ async def test_declining_shows_the_next_one_and_deny_ends_it(worker, client, cla
     assert await nothing_more_asked(worker, claude)
 
 
-async def test_it_makes_room_for_a_permission_prompt(worker, client, claude):
+async def test_it_makes_room_for_a_permission_prompt(worker, client):
     """The form would hide the dialog: it is withdrawn, and shown again when that is settled."""
     await code_of(worker)
     form = await client.next_request()
@@ -162,7 +162,7 @@ async def test_it_makes_room_for_a_permission_prompt(worker, client, claude):
     await client.notify("notifications/claude/channel/permission_request", params)
     assert (await client.notified(WITHDRAWN))["requestId"] == form["id"]
     prompt = await worker.shown("permission")
-    assert await nothing_more_asked(worker, claude)
+    assert client._asked.empty()
     await worker.answer(prompt, "Deny")
     again = await client.next_request()
     assert again["id"] != form["id"] and "Eve" in again["params"]["message"]
@@ -205,3 +205,15 @@ async def test_a_form_that_was_closed_is_opened_again_by_hand(worker, client, da
     assert printed.stdout == "The form is open in the terminal of main: type the code there.\n"
     await client.respond(await client.next_request(), typed(code))
     assert "You are on the list" in (await worker.expect(m.Notice, lambda frame: frame.chat == "pager:66")).text
+
+
+async def test_it_stays_away_from_a_dialog_that_only_hooks_tell_of(worker, client, claude):
+    """A plan at the terminal is not relayed; the form comes when it has been answered."""
+    await claude.type("plan something")
+    use_id = await claude.tool("ExitPlanMode", {"plan": "x"})
+    await claude.dialog("abcde", "ExitPlanMode", {"plan": "x"}, notified=False)
+    await code_of(worker)
+    await worker.shown("pairing")
+    assert client._asked.empty()
+    await claude.done(use_id, "ExitPlanMode", {"plan": "x", "more": 1})
+    assert "Eve" in (await client.next_request())["params"]["message"]

@@ -95,7 +95,11 @@ def dialog(store: PromptStore, access: Any) -> tuple[PairingDialog, Prompts, Any
     screens: Any = SimpleNamespace(can_ask=lambda worker: True, ask=lambda prompt: None)
     prompts = Prompts(store, access, screens)
     terminal: Any = Terminal()
-    return PairingDialog(access, prompts, target=lambda: terminal, in_terminal=True), prompts, terminal
+    return (
+        PairingDialog(access, prompts, target=lambda: terminal, at_dialog=lambda _: False, in_terminal=True),
+        prompts,
+        terminal,
+    )
 
 
 async def test_a_full_disk_puts_the_form_off(stores, monkeypatch):

@@ -15,6 +15,7 @@ from channeld.store.access import AccessList
 from channeld.store.db import Database
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
+from tests.doubles.stores import SENDER
 from tests.doubles.worker_end import ASKING
 
 LS = {"command": "ls -l", "description": "list"}
@@ -147,13 +148,13 @@ async def test_without_its_hook_a_cut_input_can_only_be_denied(daemon, worker):
         await client.notify("notifications/claude/channel/permission_request", params)
         prompt = await worker.shown()
         assert prompt.options == [Option.DENY] and "terminal" in prompt.body
+        await worker.answer(prompt, Option.DENY)
+        assert await bare.verdict() == {"request_id": "abcde", "behavior": "deny"}
         await client.notify(
             "notifications/claude/channel/permission_request",
             {**params, "request_id": "abcdf", "input_preview": '{ "command": "ls" }'},
         )
         assert (await worker.shown()).options == [Option.ALLOW, Option.DENY, Option.DETAILS]
-        await worker.answer(prompt, Option.DENY)
-        assert await bare.verdict() == {"request_id": "abcde", "behavior": "deny"}
 
 
 async def test_two_calls_that_look_alike_are_not_told_apart_by_guessing(pager):
@@ -261,3 +262,105 @@ async def test_relay_off_shows_nothing(pager):
             await claude.stop()
             await claude.take()
             assert not worker.passed_over(m.Prompt)
+
+
+WRITE = {"file_path": "/x", "content": "y" * 5000}
+
+
+async def test_what_was_answered_before_it_could_be_asked_is_not_left_open(daemon, worker, claude):
+    """A call that ends, or a turn that does, while a notification still waits for its hook: nobody is asked."""
+    use_id = await claude.tool("Write", WRITE)
+    await claude.dialog("abcde", "Write", WRITE)
+    await claude.done(use_id, "Write", WRITE)
+    await claude.dialog("abcdf", "Write", {**WRITE, "file_path": "/z"})
+    await claude.stop("ok")
+    await worker.accepted("2", text="next")
+    await claude.take()
+    await claude.dialog("abcdg", "Write", {**WRITE, "file_path": "/third"})  # it waits for as long, and began later
+    assert "/third" in (await worker.shown()).body
+    open_ones = [p for p in (await daemon.ask("prompts"))["prompts"] if p["state"] == "open"]
+    assert len(open_ones) == 1 and not worker.passed_over(m.Prompt)
+
+
+async def test_a_later_turn_closes_what_an_earlier_one_has_left(daemon, worker, claude):
+    """Whatever turn it is thought to be of; a subagent's dialog is over when a later turn is."""
+    await claude.dialog("abcde", "Bash", LS, prompt_id="of-no-turn-that-is-known")
+    prompt = await worker.shown()
+    await claude.dialog("abcdf", "Bash", {"command": "pwd"}, agent_id="a1")
+    background = await worker.shown()
+    await claude.stop()
+    assert (await worker.shown(state="elsewhere")).id == prompt.id
+    await claude.type("another turn")
+    await claude.stop()
+    assert (await worker.shown(state="elsewhere")).id == background.id
+
+
+async def ask_bare(client, request_id, command):
+    """A session without hooks shows a dialog."""
+    params = {"request_id": request_id, "tool_name": "Bash", "description": "",
+              "input_preview": f'{{ "command": "{command}" }}'}  # fmt: skip
+    await client.notify("notifications/claude/channel/permission_request", params)
+
+
+async def test_without_hooks_a_prompt_ends_as_soon_as_claude_goes_on(daemon, worker):
+    """A new dialog or a tool call closes it, time does too, and an answer is not said to have counted."""
+    await worker.accepted("1", text="do it")
+    async with daemon.client() as client:
+        await ask_bare(client, "abcde", "ls")
+        first = await worker.shown()
+        await ask_bare(client, "abcdf", "pwd")
+        closed = await worker.shown(state="elsewhere")
+        assert closed.id == first.id and "may have been answered at the terminal" in closed.answer
+        second = await worker.shown()
+        await client.call_tool("fetch_messages", {"chat_id": "pager:a"}, "toolu_1")
+        assert (await worker.shown(state="elsewhere")).id == second.id
+        await ask_bare(client, "abcdg", "id")
+        third = await worker.shown()
+        known = {p["id"]: p for p in (await daemon.ask("prompts"))["prompts"]}[third.id]
+        assert 0 < known["expires_at"] - known["asked_at"] <= 600
+        await worker.answer(third, Option.ALLOW)
+        assert "Sent" in (await worker.shown(state="answered")).answer
+
+
+async def remove_ann(daemon, worker):
+    """Take Ann, whose message began the turn, off the list; Boss is another approver."""
+    await daemon.list_sender("pager", "70", "approver")
+    await worker.accepted("b1", chat="pager:boss", sender_id="70", sender="Boss")
+    removed = await asyncio.to_thread(daemon.terminal, "access", "remove", "pager", SENDER)
+    assert removed.returncode == 0, removed.stderr
+
+
+async def test_who_is_no_approver_any_more_is_asked_nothing(daemon, worker, claude):
+    """The role of now counts, and not that of when the message came: the other approvers are asked."""
+    await remove_ann(daemon, worker)
+    await claude.dialog("abcde", "Bash", LS)
+    assert (await worker.shown()).chat == "pager:boss"
+    fetched = await claude.client.call_tool("fetch_messages", {"chat_id": "pager:boss"}, "toolu_1")
+    assert fetched["isError"]
+    plan = asyncio.create_task(
+        claude.report("PreToolUse", tool_name="ExitPlanMode", tool_input='{"plan": "x"}', tool_use_id="t", hold="true")
+    )
+    asked = await worker.shown("plan")
+    assert asked.chat == "pager:boss"
+    await worker.answer(asked, "Approve", sender_id="70")
+    await plan
+
+
+async def test_exactly_this_again_ends_with_its_givers_right(daemon, worker, claude):
+    """What somebody has allowed for good who may not any more is asked anew."""
+    await claude.dialog("abcde", "Bash", LS)
+    await worker.answer(await worker.shown(), Option.AGAIN)
+    await claude.verdict()
+    assert await claude.dialog("abcdf", "Bash", LS) != {}
+    await remove_ann(daemon, worker)
+    assert await claude.dialog("abcdg", "Bash", LS) == {}
+    assert "yes abcdg" in (await worker.shown()).body
+
+
+async def test_a_masked_input_cannot_be_allowed_from_afar(daemon, worker, claude):
+    """Its hook does not fit the display text, so nobody has seen what would be allowed."""
+    params = {"request_id": "abcde", "tool_name": "Bash", "description": "",
+              "input_preview": '{ "command": "curl -H [REDACTED]" }'}  # fmt: skip
+    await claude.client.notify("notifications/claude/channel/permission_request", params)
+    await claude.report("PermissionRequest", tool_name="Bash", tool_input='{"command":"curl -H key$(evil)"}')
+    assert (await worker.shown()).options == [Option.DENY]

@@ -141,3 +141,21 @@ def test_what_needs_no_leave(tool, fields, through):
     """An answer without files to the turn's own chat, and nothing else."""
     assert permission.lets_through(tool, fields, "web:main") is through
     assert not permission.lets_through(tool, fields, None)
+
+
+@pytest.mark.parametrize(
+    ("preview_text", "doubtful"), [('{ "command": "echo [REDACTED]" }', False), ('{ "command": "ls" }', True)]
+)
+def test_what_is_masked_or_in_doubt_cannot_be_allowed_from_afar(preview_text, doubtful):
+    """Neither what a mask stands for nor an input that does not fit was shown to whoever would allow it."""
+    request = Request("abcde", "Bash", "d", preview_text)
+    for full in (False, True):
+        shown = permission.card(request, None, session="", full=full, doubtful=doubtful)
+        assert shown.options == [Option.DENY] and "at the terminal only" in shown.body
+
+
+def test_a_long_tool_name_is_cut_with_a_mark_and_told_in_full():
+    """Two tools that begin alike can be told apart."""
+    names = [f"mcp__{'a' * 73}__{end}" for end in ("read", "wipe")]
+    cards = [permission.card(Request("abcde", n, "", ""), "{}", session="", full=False) for n in names]
+    assert all("…?" in card.title and name in card.body for card, name in zip(cards, names, strict=True))

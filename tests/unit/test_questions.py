@@ -6,7 +6,7 @@ import pytest
 
 from channeld.core import questions
 from channeld.core.errors import Refused
-from channeld.core.prompts import Content, StoredPrompt, check_answer, new_id
+from channeld.core.prompts import Content, StoredPrompt, check_answer, clipped_title, new_id
 
 ASKED = {
     "questions": [
@@ -92,3 +92,18 @@ def test_other_answers_are_refused_with_what_is_taken(content, answer):
     """The prompt stays as it was."""
     with pytest.raises(Refused):
         check_answer(prompt(**content), answer)
+
+
+def test_options_that_differ_in_case_only_are_told_apart():
+    """A tap names the option as it is spelt; words in another case name the first that is alike."""
+    content = Content(title="t", body="", options=["deploy to prod", "Deploy to PROD"])
+    prompt = StoredPrompt(id="a", kind="question", content=content, asked_at=0.0)
+    assert [check_answer(prompt, said) for said in ("Deploy to PROD", "deploy to prod", "DEPLOY TO PROD")] == [
+        "Deploy to PROD", "deploy to prod", "deploy to prod"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("length", "kept"), [(200, 200), (201, 199)])
+def test_a_long_title_is_cut_with_a_mark(length, kept):
+    """It must not push the rest of its card off the screen."""
+    assert clipped_title("x" * length) == "x" * kept + "…" * (length > 200)

@@ -5,7 +5,9 @@ import { draw, kindOf, outcome } from "/card.js";
 import { $, announce } from "/dom.js";
 import { end, insert } from "/timeline.js";
 
+const SETTLING_MS = 500; // so long a tap may be meant for what stood there before
 const prompts = new Map(); // id → {data, node}
+let timer = 0, settling = false, refocused = false; // the last: it changed what has the focus
 
 const keyOf = ({ type, value, textContent }) => [type, type === "text" ? "" : value, textContent].join();
 
@@ -18,6 +20,7 @@ export function showPrompt(data) {
   const at = focused && keyOf(document.activeElement);
   prompts.set(data.id, { data, node });
   if (data.state === "open") {
+    refocused ||= focused;
     if (known) {
       node.take(known.node);
       known.node.replaceWith(node);
@@ -30,7 +33,33 @@ export function showPrompt(data) {
     announce(`${data.title}: ${outcome(data)}`);
     if (focused) node.focus();
   }
+  settle();
 }
+
+/** Take no answer for a moment: a card has come, gone, changed or moved, perhaps under a finger. */
+function settle() {
+  settling = true;
+  show();
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    settling = refocused = false;
+    show();
+  }, SETTLING_MS);
+}
+
+function show() {
+  for (const part of $("prompts").querySelectorAll("button")) part.ariaDisabled = settling ? "true" : null;
+}
+
+$("prompts").addEventListener("click", (event) => {
+  // A key acts on what has the focus, wherever that has moved to.
+  if (!(event.detail ? settling : refocused) || !event.target.closest("button")) return;
+  event.preventDefault();
+  event.stopPropagation();
+}, true);
+// Whatever grows or shrinks above or below the cards moves them.
+const sizes = new ResizeObserver(settle);
+for (const id of ["chat", "messages", "unsent", "prompts", "working"]) sizes.observe($(id));
 
 /** After an absence: what is not open any more was closed meanwhile. */
 export async function refetchPrompts() {
