@@ -178,7 +178,7 @@ class Prompts:
         if (prompt := self._open.get(prompt_id)) is None:
             return
         content = prompt.content
-        content.title = content.title if title is None else unmasked(title)
+        content.title = content.title if title is None else clipped_title(unmasked(title))
         content.body = content.body if body is None else unmasked(body)
         content.options = content.options if options is None else options
         content.files = content.files if files is None else files
