@@ -132,6 +132,9 @@ async def test_only_wrong_codes_count_as_wrong(stores):
         message, answer = await terminal.form()
         assert "Wrong." in message
         answer.set_result({"code": "AAAA"})
+    message, last = await terminal.form()
+    assert "Three wrong codes were typed" in message
+    last.set_result({})
     access.asking.append(MALLORY)
     access.tell()
     assert "Mallory" in (await terminal.form())[0]
