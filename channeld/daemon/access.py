@@ -325,7 +325,7 @@ class Access:
         held = [
             {
                 "sender_id": holder, "name": "", "role": str(self.effective(worker, Role.APPROVER)),
-                "chat": f"{worker}:{WEB_CHAT}", "since": None, "by": "holds the token",
+                "chat": f"{worker}:{WEB_CHAT}", "since": None, "by": "the token",
             }
         ]  # fmt: skip
         return (held if holder else []) + [
