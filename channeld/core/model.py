@@ -13,6 +13,8 @@ class Attachment(msgspec.Struct, omit_defaults=True, kw_only=True):
     mime: str = "application/octet-stream"  # sniffed, not what the sender claimed
     size: int = 0  # bytes
     token: str | None = None  # the platform's own handle for fetching it, opaque to the daemon
+    wanted: bool = False  # to be fetched before its message goes to Claude; else when somebody asks for it
+    note: str = ""  # why there is no file, in words
 
 
 class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -37,6 +39,7 @@ class Inbound(msgspec.Struct, omit_defaults=True, kw_only=True):
     mentioned: bool = False  # in a group: the account was addressed
     bot: bool = False  # the sender is a bot
     attachments: list[Attachment] = []
+    album: str | None = None  # the platform's id of a group of messages that were sent as one
 
     def written_at(self, accepted_at: float) -> float:
         """Return when it was sent, in unix seconds: platforms keep what comes while nobody fetches it."""
