@@ -10,29 +10,26 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from channeld.core.errors import ConfigError
 from channeld.core.ids import WORKER_NAME
+from channeld.platforms import LATER, PLATFORMS, CommandTable, Table, WorkerTable
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class DaemonTable(_Table):
+class DaemonTable(Table):
     """``[daemon]``."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class SessionsTable(_Table):
+class SessionsTable(Table):
     """``[sessions]``."""
 
     default: str | None = Field(default=None, min_length=1, max_length=64)
 
 
-class DeliveryTable(_Table):
+class DeliveryTable(Table):
     """``[delivery]``."""
 
     busy: Literal["wait", "push"] = "wait"
@@ -40,7 +37,7 @@ class DeliveryTable(_Table):
     unreplied: Literal["send", "off"] = "send"
 
 
-class PermissionsTable(_Table):
+class PermissionsTable(Table):
     """``[permissions]``: what Claude Code asks, and who is asked."""
 
     relay: Literal["origin", "approvers", "off"] = "origin"
@@ -49,42 +46,15 @@ class PermissionsTable(_Table):
     unattended_chatters: Literal["hold", "allow"] = "hold"
 
 
-class RetentionTable(_Table):
+class RetentionTable(Table):
     """``[retention]``: how long and how much of what is finished is kept."""
 
     days: float = Field(default=90, gt=0, le=36500)
     max_mb: int = Field(default=1024, ge=1)
 
 
-class WorkerTable(_Table):
-    """What every ``[workers.NAME]`` may say, whatever its platform."""
-
-    platform: str = ""
-    enabled: bool = True
-    command: list[str] | None = Field(default=None, min_length=1)
-    dm_policy: Literal["pairing", "allowlist", "disabled"] = "pairing"
-    may_approve: bool = True
-    max_per_minute: int = Field(default=60, ge=1, le=1_000_000)
-
-
-class WebTable(WorkerTable):
-    """``[workers.NAME]`` of the platform ``web``."""
-
-    port: int = Field(default=8787, ge=0, le=65535)
-    max_upload_mb: int = Field(default=25, ge=1, le=1024)
-
-
-class CommandTable(WorkerTable):
-    """``[workers.NAME]`` with a ``command`` of its own: its other settings are the worker's business."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-
-
-PLATFORMS: Final[dict[str, type[WorkerTable]]] = {"web": WebTable}
 _RESERVED: Final = frozenset({"channeld", "config", "store", "sessions"})
 """Names of the daemon's own log, and of what else an issue can be about."""
-LATER: Final = ("telegram", "discord", "webhook")
-"""Platforms of versions to come."""
 _TYPES: Final = {
     "dict_type": "it should be a table, with settings of its own below [{key}]",
     "list_type": 'it should be a list, such as ["a", "b"]',
@@ -110,7 +80,7 @@ class Worker(BaseModel):
     """What is the worker's own business."""
 
 
-class Config(_Table):
+class Config(Table):
     """The whole configuration, checked."""
 
     daemon: DaemonTable = DaemonTable()
@@ -118,7 +88,7 @@ class Config(_Table):
     delivery: DeliveryTable = DeliveryTable()
     permissions: PermissionsTable = PermissionsTable()
     retention: RetentionTable = RetentionTable()
-    workers: dict[str, dict[str, Any]] = {"web": {}}
+    workers: dict[str, dict[str, Any]] = Field(default={"web": {}})
 
     def worker_list(self) -> list[Worker]:
         """Return the declared workers. Their tables were checked by ``load``."""
@@ -197,7 +167,7 @@ def _check_worker(path: Path, text: str, name: str, raw: dict[str, Any]) -> None
 
 
 def _table_of(name: str, raw: dict[str, Any]) -> type[WorkerTable]:
-    return CommandTable if "command" in raw else PLATFORMS[str(raw.get("platform", name))]
+    return CommandTable if "command" in raw else PLATFORMS[str(raw.get("platform", name))].table
 
 
 def _explain(

@@ -19,6 +19,8 @@ class Role(StrEnum):
     CHATTER = "chatter"  # chat
 
 
+NO_MENTION: Final = "no_mention"
+"""Code of the ruling on what people of a group say to each other."""
 DENIED: Final = "denied"
 """In a role's place: whoever was denied is neither heard nor answered."""
 
@@ -51,6 +53,7 @@ class Terms(NamedTuple):
     may_approve: bool = True  # False: nobody on this worker is more than a chatter
     max_per_minute: int = 60  # messages of one sender
     holder: str = ""  # sender id of whoever holds the worker's token: always listed, at any pace
+    holder_chat: str = ""  # where he writes
 
 
 class Group(NamedTuple):
@@ -115,7 +118,7 @@ def _group_code(event: Inbound, group: Group | None, *, is_listed: bool) -> str:
     if not (group.lists_sender if group.has_list else is_listed):
         return "unlisted"
     if group.require_mention and not event.mentioned and event.kind != "button":  # a button is on a message of ours
-        return "no_mention"
+        return NO_MENTION
     return ""
 
 

@@ -72,10 +72,15 @@ def size_text(size: int) -> str:
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def _attachment_text(file: Attachment) -> str:
+    note = f", {file.note}" if file.note else ""
+    return f"{file.name[:60]} ({file.mime}, {size_text(file.size)}{note})"
+
+
 def _attachment_meta(attachments: list[Attachment]) -> dict[str, str]:
     meta = {
         "attachment_count": str(len(attachments)),
-        "attachments": ", ".join(f"{a.name[:60]} ({a.mime}, {size_text(a.size)})" for a in attachments[:10]),
+        "attachments": ", ".join(map(_attachment_text, attachments[:10])),
     }
     image = next((a for a in attachments if a.path and a.mime.startswith("image/")), None)
     if image is not None and image.path is not None:

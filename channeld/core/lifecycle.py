@@ -24,7 +24,7 @@ class WorkerState(StrEnum):
     DRAINING = "draining"
     BACKOFF = "backoff"
     FAILED = "failed"  # it kept dying: one try every quarter of an hour
-    BLOCKED = "blocked"  # it says that trying again is pointless until something is changed
+    BLOCKED = "blocked"  # it says that trying again is pointless until something is changed: one try an hour
     STOPPED = "stopped"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -124,10 +126,22 @@ class StoredPart(msgspec.Struct, kw_only=True):
     error: str | None
 
 
+class Piece(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One message of the platform, of several that a reply has to be sent as. How to split is the worker's business."""
+
+    text: str
+    format: str = "markdown"  # markdown | plain | entities
+    entities: list[dict[str, Any]] = []  # with the format ``entities``, the worker's own
+    reply_to: str | None = None
+    files: list[Attachment] = []  # of those that the reply has
+    buttons: list[str] = []
+
+
 class PartDetail(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What a part carries besides its text."""
 
     format: str = "markdown"
+    entities: list[dict[str, Any]] = []
     author: str = ""  # who wrote it at the terminal; empty: Claude
     reply_to: str | None = None
     files: list[Attachment] = []

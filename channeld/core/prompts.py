@@ -57,6 +57,7 @@ class Content(msgspec.Struct, omit_defaults=True, kw_only=True):
     audience: str = APPROVERS  # or a chat
     only: str = APPROVERS  # or the one sender's id
     chats: list[str] = []  # where it was shown
+    shown: dict[str, str] = {}  # by chat, the message as which it stands there
     data: dict[str, Any] = {}  # its kind's own
 
 

@@ -13,6 +13,7 @@ MAX_DELAY_S: Final = 60.0
 INTENSITY: Final = 5
 PERIOD_S: Final = 300.0
 FAILED_RETRY_S: Final = 900.0
+BLOCKED_RETRY_S: Final = 3600.0
 
 
 class Verdict(StrEnum):
@@ -20,15 +21,15 @@ class Verdict(StrEnum):
 
     BACKOFF = "backoff"
     FAILED = "failed"
-    BLOCKED = "blocked"
+    BLOCKED = "blocked"  # looked at again once an hour: a platform may have been wrong about a token
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict and, where there is a next try, how long to wait for it in seconds."""
+    """A verdict, and how long to wait for the next try in seconds."""
 
     verdict: Verdict
-    delay_s: float | None
+    delay_s: float
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class RestartPolicy:
             dice: uniform in [0, 1), for full jitter.
         """
         if blocks(exit_code):
-            return Decision(Verdict.BLOCKED, None)
+            return Decision(Verdict.BLOCKED, BLOCKED_RETRY_S)
         self.ends = [t for t in self.ends if now_s - t < PERIOD_S] + [now_s]
         if len(self.ends) > INTENSITY:
             return Decision(Verdict.FAILED, FAILED_RETRY_S)

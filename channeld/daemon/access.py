@@ -16,7 +16,7 @@ from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Inbound
 from channeld.core.pairing import Paired, PairingRequest, WrongTries
-from channeld.daemon.gate import WEB_CHAT, WEB_HOLDER, Gate
+from channeld.daemon.gate import Gate
 from channeld.daemon.notices import Notices
 from channeld.faultpoint import reach
 from channeld.store import access as store
@@ -97,7 +97,7 @@ class Access:
             for name, terms in self.gate.terms.items()
             if terms.may_approve and policies.get(name, terms.policy) != Policy.DISABLED
         }
-        holders = [(name, terms.holder, f"{name}:{WEB_CHAT}") for name, terms in open_workers.items() if terms.holder]
+        holders = [(name, terms.holder, terms.holder_chat) for name, terms in open_workers.items() if terms.holder]
         return holders + [
             (person["worker"], person["sender_id"], person["chat"])
             for person in await self._list.people()
@@ -265,6 +265,11 @@ class Access:
         self._changed(by, "group opened", worker, room)
         return room, change
 
+    async def move_chat(self, worker: str, old: str, new: str) -> None:
+        """A group has got a new id: it stays as open as it was."""
+        await self._list.move_chat(worker, room_of(old), room_of(new), time.time())
+        self._changed("the platform", f"group moved from {old}", worker, new)
+
     async def remove_group(self, chat: str, *, by: str) -> Change:
         """Close a group.
 
@@ -325,7 +330,7 @@ class Access:
         held = [
             {
                 "sender_id": holder, "name": "", "role": str(self.effective(worker, Role.APPROVER)),
-                "chat": f"{worker}:{WEB_CHAT}", "since": None, "by": "the token",
+                "chat": self.gate.terms_of(worker).holder_chat, "since": None, "by": "the token",
             }
         ]  # fmt: skip
         return (held if holder else []) + [
@@ -377,7 +382,7 @@ class Access:
         self._check_not_held(worker)
 
     def _check_held(self, worker: str, sender_id: str) -> None:
-        if self.gate.terms_of(worker).holder == sender_id == WEB_HOLDER:
+        if sender_id == self.gate.terms_of(worker).holder:
             raise Refused(
                 f"Whoever holds the token of {worker} is always listed.",
                 hint=f"To close the chat: channeld access policy {worker} disabled. That he may only chat is said by "

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from channeld.config import LATER, PLATFORMS
 from channeld.core.access import Policy, Role
 from channeld.core.errors import Refused
 from channeld.daemon.access import Access
 from channeld.daemon.control import Command, checked
 from channeld.daemon.pairing_dialog import PairingDialog
+from channeld.platforms import LATER, PLATFORMS
 
 _BY: Final = "terminal"
 

@@ -44,6 +44,7 @@ from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.access import AccessList
 from channeld.store.db import Database
 from channeld.store.holds import Holds
+from channeld.store.incomplete import Incomplete
 from channeld.store.mailbox import Mailbox
 from channeld.store.outbox import Outbox
 from channeld.store.prompts import PromptStore
@@ -119,7 +120,7 @@ class App:
         )
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, lookout, notices, access, prompts,
-            self._waiting,
+            self._waiting, Incomplete(self._database),
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
@@ -175,6 +176,7 @@ class App:
                 self._essential("router", self._router.run()),
                 self._essential("turns", self._turnkeeper.run()),
                 self._essential("waiting", self._waiting.run()),
+                self._essential("completion", self._router.fetching.run()),
                 self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
                 self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Final
 
 from channeld.core.errors import ConfigError
-
-_VARIABLES: Final = {"telegram": "TELEGRAM_BOT_TOKEN", "discord": "DISCORD_BOT_TOKEN"}
-"""For the worker that is named like its platform."""
+from channeld.platforms import PLATFORMS
 
 
 def find_token(worker: str, folder: Path) -> str | None:
@@ -19,7 +16,8 @@ def find_token(worker: str, folder: Path) -> str | None:
     Raises:
         ConfigError: a token file is there and cannot be read.
     """
-    if (variable := _VARIABLES.get(worker)) and (token := os.environ.get(variable)):
+    platform = PLATFORMS.get(worker)  # the variable is for the worker that is named like its platform
+    if platform and platform.token_variable and (token := os.environ.get(platform.token_variable)):
         return token.strip()
     folders = [Path(given)] if (given := os.environ.get("CREDENTIALS_DIRECTORY")) else []
     for file in (f / f"{worker}.token" for f in (*folders, folder)):

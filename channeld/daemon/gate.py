@@ -10,12 +10,10 @@ from channeld.core import pairing
 from channeld.core.access import Policy, Role, Ruling, Terms, rule, standing_role
 from channeld.core.model import Inbound
 from channeld.core.pace import BotTalk, Pace
+from channeld.platforms import PLATFORMS
 from channeld.store import access as store
 from channeld.store.db import is_about_file
 
-WEB_HOLDER: Final = "owner"
-"""Sender id of whoever holds a web chat's token, as the web worker says it."""
-WEB_CHAT: Final = "main"
 _CLOSED: Final = Terms(Policy.DISABLED)
 """Of a worker that is not configured."""
 
@@ -31,10 +29,11 @@ class Gate:
 
     def configure(self, worker: Worker) -> None:
         """Take over what the configuration says of a worker."""
+        platform = PLATFORMS.get(worker.platform)
+        holder, chat = (platform.holder, platform.holder_chat) if platform is not None else ("", "")
         terms = Terms(
-            Policy(worker.dm_policy), worker.may_approve, worker.max_per_minute,
-            WEB_HOLDER if worker.platform == "web" else "",
-        )  # fmt: skip
+            Policy(worker.dm_policy), worker.may_approve, worker.max_per_minute, holder, f"{worker.name}:{chat}"
+        )
         self.terms = {**self.terms, worker.name: terms}
 
     def terms_of(self, worker: str) -> Terms:

@@ -14,6 +14,8 @@ from channeld.ipc import messages as m
 from channeld.ipc.framing import FrameProtocol
 
 log = structlog.get_logger()
+Outcome = m.Sent | m.RetryAfter | m.Failed | m.Uncertain | m.Split
+"""What may become of a part that a worker was told to send."""
 _MOST_PENDING_OFFERS: Final = 4096
 """Offers of one worker that wait for their commit, before we stop reading from it."""
 
@@ -30,8 +32,17 @@ class Hub(Protocol):
     async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
         """Take somebody's answer to a prompt, and say whether it counts."""
 
-    async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
+    async def settled(self, link: WorkerLink, outcome: Outcome) -> None:
         """Record the outcome of a send."""
+
+    async def fetched(self, link: WorkerLink, answer: m.Fetched | m.NotFetched) -> None:
+        """Record what became of a file."""
+
+    async def told(self, link: WorkerLink, news: m.Albums | m.Shown) -> None:
+        """Take a fact that asks for no answer."""
+
+    async def moved(self, link: WorkerLink, news: m.Moved) -> None:
+        """Let what belongs to a chat go to its new id, and say that it is done."""
 
 
 class WorkerLink:
@@ -112,8 +123,14 @@ class WorkerLink:
                     self._on_change()
                 case m.Trouble():
                     self._on_trouble(frame)
-                case m.Sent() | m.RetryAfter() | m.Failed() | m.Uncertain():
+                case m.Sent() | m.RetryAfter() | m.Failed() | m.Uncertain() | m.Split():
                     self._start(self._hub.settled(self, frame))
+                case m.Fetched() | m.NotFetched():
+                    self._start(self._hub.fetched(self, frame))
+                case m.Albums() | m.Shown():
+                    self._start(self._hub.told(self, frame))
+                case m.Moved():
+                    self._start(self._hub.moved(self, frame))
                 case m.AskHistory():
                     self._start(self._hub.asked(self, frame))
                 case m.AnswerPrompt():

@@ -23,7 +23,7 @@ class Notices:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._links: dict[str, WorkerLink] = {}
-        self._presence = m.Presence(listening=False, text="")
+        self.presence = m.Presence(listening=False, text="")
         self._working: frozenset[str] = frozenset()
         self.askable: frozenset[str] = frozenset()
         """Workers that show prompts, also while they are not connected."""
@@ -33,7 +33,7 @@ class Notices:
         self._links[link.name] = link
         self.askable = self.askable - {link.name} | ({link.name} if link.capabilities.prompts else set())
         if link.capabilities.presence:
-            link.send(self._presence)
+            link.send(self.presence)
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(self._working) if is_chat_of(link.name, c)))
 
     def worker_gone(self, link: WorkerLink) -> None:
@@ -44,8 +44,8 @@ class Notices:
     def sessions_changed(self, presence: m.Presence, working: frozenset[str]) -> None:
         """Tell workers who listens and which chats are worked on, as far as that is news."""
         begun, ended = working - self._working, self._working - working
-        is_news = presence != self._presence
-        self._presence, self._working = presence, working
+        is_news = presence != self.presence
+        self.presence, self._working = presence, working
         for link in self._links.values():
             if not link.capabilities.presence:
                 continue

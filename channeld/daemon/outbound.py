@@ -12,7 +12,7 @@ import structlog
 from channeld.core.delivery import PartState, after_worker_loss
 from channeld.core.errors import StoreUnavailable
 from channeld.core.model import NewPart, StoredPart
-from channeld.daemon.link import WorkerLink
+from channeld.daemon.link import Outcome, WorkerLink
 from channeld.faultpoint import reach
 from channeld.ipc import messages as m
 from channeld.store.outbox import AcceptedCall, Outbox
@@ -25,6 +25,7 @@ _CALLER_S = 5.0
 SEND_DEADLINE_S = 600.0
 """How long a worker may take to say what became of a part; a large file on a slow line takes minutes."""
 _LONGEST_WAIT_S = 86400.0
+_MOST_PIECES = 200
 _TOOLS = {"message": "reply", "edit": "edit_message", "react": "react"}
 
 Listener = Callable[[list[StoredPart]], Awaitable[None]]
@@ -123,16 +124,21 @@ class Outbound:
             self._sending.pop(part.seq, None)
         await self._tell(parts)
 
-    async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
+    async def settled(self, link: WorkerLink, outcome: Outcome) -> None:
         """Record what a worker reports of a part."""
         part = self._sending.get(outcome.ref)
         if part is None or self._links.get(link.name) is not link:
             log.warning("unknown_outcome", worker=link.name, ref=outcome.ref)
             return
+        if isinstance(outcome, m.Split) and (wrong := _wrong_with(outcome.pieces, part)):
+            log.error("bad_split", worker=link.name, part=part.seq, reason=wrong)
+            outcome = m.Failed(ref=outcome.ref, reason=f"the worker split it in a way that cannot be used: {wrong}")
         now = time.time()
         while True:
             try:
                 match outcome:
+                    case m.Split(pieces=pieces):
+                        parts = await self._outbox.split(part, link.epoch, pieces, now)
                     case m.Sent():
                         parts = await self._outbox.settle(
                             part, link.epoch, PartState.SENT, now, platform_id=outcome.message_id
@@ -226,9 +232,19 @@ class Outbound:
             await self._on_late_failure(unheard)
 
 
+def _wrong_with(pieces: list[m.Piece], part: StoredPart) -> str:
+    """Return what is wrong with the pieces of a part, in words; empty if nothing is."""
+    if not 0 < len(pieces) <= _MOST_PIECES:
+        return f"{len(pieces)} pieces"
+    known = {file.path for file in part.detail.files}
+    if any(file.path not in known for piece in pieces for file in piece.files):
+        return "a file that the reply does not have"
+    return ""
+
+
 def _frame(part: StoredPart) -> m.Send:
     return m.Send(
         ref=part.seq, send_id=part.send_id, chat=part.chat, kind=part.kind, text=part.text,
         format=part.detail.format, message_id=part.message_id, reply_to=part.detail.reply_to,
-        files=part.detail.files, buttons=part.detail.buttons,
+        files=part.detail.files, buttons=part.detail.buttons, entities=part.detail.entities,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
-from channeld.core.access import Role
+from channeld.core.access import LONGEST_ID, Role
 from channeld.core.errors import ChanneldError, Refused, StoreUnavailable
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.model import Attachment, Inbound
@@ -307,6 +307,16 @@ class Prompts:
         else:
             link.send(m.Accepted(ref=frame.ref))
 
+    async def shown(self, link: WorkerLink, frame: m.Shown) -> None:
+        """Note as which message a prompt stands in a chat: what a later process of the worker changes there."""
+        prompt = self._open.get(frame.id) or next((each for each in self.settled if each.id == frame.id), None)
+        if prompt is not None and is_chat_of(link.name, frame.chat) and frame.chat in prompt.content.chats:
+            prompt.content.shown[frame.chat] = frame.message_id[:LONGEST_ID]
+            try:
+                await self._store.change(prompt)
+            except StoreUnavailable as trouble:  # it is shown once more, at worst
+                log.warning("shown_not_recorded", prompt=prompt.id, reason=str(trouble))
+
     async def take_text(self, inbound: Inbound, role: Role) -> bool:
         """Take a message that is a verdict, as ``yes abcde``; tell whether it was one.
 
@@ -471,6 +481,7 @@ class Prompts:
                         id=prompt.id, chat=chat, kind=prompt.kind, title=content.title, body=content.body,
                         options=content.options, state=prompt.state, answer=prompt.outcome,
                         multiple=content.multiple, free=content.free, file=prompt.file,
+                        shown=content.shown.get(chat),
                     )
                 )  # fmt: skip
 

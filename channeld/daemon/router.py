@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 
 from channeld.core.activity import PATIENCE_S
-from channeld.core.chat_commands import may_be_command, wants_now
+from channeld.core.chat_commands import Command, help_text, may_be_command, read_command, status_text
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import STORE
@@ -18,8 +18,9 @@ from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.text import clip
 from channeld.core.turns import RECEIPT_S
 from channeld.daemon.access import Access
+from channeld.daemon.fetching import Fetching
 from channeld.daemon.health import Health
-from channeld.daemon.link import WorkerLink
+from channeld.daemon.link import Outcome, WorkerLink
 from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
@@ -28,6 +29,7 @@ from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.faultpoint import reach
 from channeld.ipc import messages as m
+from channeld.store.incomplete import Incomplete
 from channeld.store.mailbox import Acceptance, Mailbox, own
 from channeld.store.outbox import Outbox
 from channeld.store.timeline import Timeline
@@ -52,6 +54,7 @@ class Router:
         access: Access,
         prompts: Prompts,
         waiting: Waiting,
+        incomplete: Incomplete,
     ) -> None:
         """Wire it.
 
@@ -66,12 +69,14 @@ class Router:
             access: the gate.
             prompts: what people are asked.
             waiting: what waits for more than a free session.
+            incomplete: events that are not complete.
         """
         self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
         self._served: dict[str, int] = {}
         """Chats by when they had their last turn, as a number that grows with each."""
         self.notices, self._access, self._prompts, self._waiting = notices, access, prompts, waiting
         waiting.wake = self.wake
+        self.fetching = Fetching(incomplete, lambda events: self.wake())
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.lookout = lookout
         self.sessions = lookout.sessions
@@ -310,6 +315,7 @@ class Router:
             if result.ruling.notice:
                 self.notices.say(offer.event.chat, result.ruling.notice, offer.event.message_id)
         fresh = [result.event for result in results if result.event is not None]
+        self.fetching.accepted(link, fresh)
         if len(claimed) < max(room, len(fresh)):
             self.wake()  # something waits, or the places that were kept for these are free again
             self.lookout.tell_who_waits()
@@ -322,10 +328,20 @@ class Router:
             role = await self._access.role_in(link.name, event)
             if role is None:
                 return False
-            if wants_now(event.text):
-                await self._waiting.command(event)
-            elif not await self._prompts.take_text(event, role):
-                return False
+            match read_command(event):
+                case Command.NOW:
+                    await self._waiting.command(event)
+                case None:
+                    if not await self._prompts.take_text(event, role):
+                        return False
+                case _ if not link.capabilities.notices:
+                    return False  # nobody would see the answer
+                case Command.STATUS:
+                    waiting = {chat: count for chat, count, _ in await self._mailbox.waiting()}
+                    told = status_text(self.notices.presence.text, waiting.get(event.chat, 0))
+                    self.notices.say(event.chat, told, event.message_id)
+                case Command.START | Command.HELP:
+                    self.notices.say(event.chat, help_text(role), event.message_id)
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
             return True
@@ -345,15 +361,45 @@ class Router:
         self.notices.worker_ready(link)
         await self._prompts.worker_ready(link)
         await self.outbound.worker_ready(link)
+        await self.fetching.worker_ready(link)
 
     async def worker_gone(self, link: WorkerLink) -> None:
         """Settle what it was doing."""
         self.notices.worker_gone(link)
+        self.fetching.worker_gone(link)
         await self.outbound.worker_gone(link)
 
-    async def settled(self, link: WorkerLink, outcome: m.Sent | m.RetryAfter | m.Failed | m.Uncertain) -> None:
+    async def settled(self, link: WorkerLink, outcome: Outcome) -> None:
         """Record the outcome of a send."""
         await self.outbound.settled(link, outcome)
+
+    async def fetched(self, link: WorkerLink, answer: m.Fetched | m.NotFetched) -> None:
+        """Record what became of a file."""
+        await self.fetching.answered(link, answer)
+
+    async def told(self, link: WorkerLink, news: m.Albums | m.Shown) -> None:
+        """Take a fact that asks for no answer."""
+        match news:
+            case m.Albums(open=still_open):
+                await self.fetching.albums(link, still_open)
+            case m.Shown():
+                await self._prompts.shown(link, news)
+
+    async def moved(self, link: WorkerLink, news: m.Moved) -> None:
+        """Let what belongs to a chat go to its new id."""
+        if not (is_chat_of(link.name, news.chat) and is_chat_of(link.name, news.to)):
+            link.send(
+                m.Refused(ref=news.ref, code="foreign_chat", text=f"This worker's chats begin with {link.name}:.")
+            )
+            return
+        try:
+            await self._access.move_chat(link.name, news.chat, news.to)
+        except StoreUnavailable as trouble:
+            link.send(m.Refused(ref=news.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
+            return
+        link.send(m.Accepted(ref=news.ref))
+        self.wake()
+        self.outbound.wake(link.name)
 
     async def asked(self, link: WorkerLink, question: m.AskHistory) -> None:
         """Answer a worker that asks for the history of one of its chats."""

@@ -21,6 +21,7 @@ from channeld.daemon.link import Hub, WorkerLink
 from channeld.daemon.process import Process, worker_argv
 from channeld.ipc.messages import Drain, Trouble
 from channeld.paths import Paths
+from channeld.platforms import PLATFORMS
 
 log = structlog.get_logger()
 _BEATS_IN_SILENCE = 3
@@ -119,7 +120,9 @@ class Supervisor:
         )  # fmt: skip
         argv = worker_argv(self.worker.platform, self.worker.command)
         try:
-            token = (make_token if self.worker.platform == "web" else find_token)(name, self._paths.credentials)
+            platform = PLATFORMS.get(self.worker.platform)
+            find = make_token if platform is not None and platform.makes_token else find_token
+            token = find(name, self._paths.credentials)
             process = await Process.start(
                 name, argv, token, self._paths.log / f"{name}.log", bundled=self.worker.command is None
             )

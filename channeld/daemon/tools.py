@@ -188,10 +188,20 @@ class Toolbox:
                 f"There is no message {wanted.message_id[:80]!r} in {wanted.chat_id}.",
                 hint="Use the message_id of a tag that has attachments.",
             )
-        paths = [a.path for a in event.inbound.attachments if a.path]
-        if not paths:
+        if not event.inbound.attachments:
             raise Refused("That message has no files.", hint="Only tags with attachment_count have some.")
-        return ToolResult("\n".join(paths))
+        problems = []
+        for file in event.inbound.attachments:
+            if file.token and not file.path:
+                try:
+                    await self._router.fetching.fetch(event, file.token)
+                except Refused as refusal:
+                    problems.append(f"{refusal} {refusal.hint}")
+            elif not file.path:
+                problems.append(f"{file.name}: {file.note or 'it cannot be fetched'}.")
+        fetched = await self._mailbox.find(wanted.chat_id, wanted.message_id)
+        paths = [file.path for file in (fetched or event).inbound.attachments if file.path]
+        return ToolResult("\n".join([*paths, *problems]), is_error=not paths)
 
     async def _fetch(self, session: Session, wanted: FetchMessages) -> ToolResult:
         worker_of(wanted.chat_id)

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from channeld.core.model import Attachment, Capabilities, HistoryItem, Inbound
+from channeld.core.model import Attachment, Capabilities, HistoryItem, Inbound, Piece
 
-__all__ = ["Attachment", "Capabilities", "HistoryItem", "Inbound"]
+__all__ = ["Attachment", "Capabilities", "HistoryItem", "Inbound", "Piece"]
 
 PROTOCOL: Final = 1
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
@@ -94,6 +94,51 @@ class Uncertain(Message):
     reason: str
 
 
+class Split(Message):
+    """A ``Send`` is more than one message of the platform, and nothing was sent: it is asked for piece by piece."""
+
+    ref: int
+    pieces: list[Piece]
+
+
+class Fetched(Message):
+    """A file is in the inbox. ``mime`` is sniffed, ``path`` absolute."""
+
+    ref: int
+    path: str
+    mime: str
+    size: int
+
+
+class NotFetched(Message):
+    """A file cannot be had, and why, in words for Claude and for people."""
+
+    ref: int
+    reason: str
+
+
+class Albums(Message):
+    """The albums that may still grow; every other one of this worker is complete."""
+
+    open: list[str]
+
+
+class Shown(Message):
+    """A prompt stands in a chat, as this message: a later process of the worker can change it there."""
+
+    id: str
+    chat: str
+    message_id: str
+
+
+class Moved(Message):
+    """A chat has a new id. The answer is ``Accepted`` or ``Refused``."""
+
+    ref: int
+    chat: str
+    to: str
+
+
 class AskHistory(Message):
     """Ask for messages of one of the worker's chats: after an id, the latest ones before an id, or exactly one."""
 
@@ -136,6 +181,12 @@ FromWorker = (
     | RetryAfter
     | Failed
     | Uncertain
+    | Split
+    | Fetched
+    | NotFetched
+    | Albums
+    | Shown
+    | Moved
     | AskHistory
     | AnswerPrompt
     | Drained
@@ -184,11 +235,22 @@ class Send(Message):
     chat: str
     kind: str
     text: str
-    format: str = "markdown"  # markdown | plain
+    format: str = "markdown"  # markdown | plain | entities
     message_id: str | None = None
     reply_to: str | None = None
     files: list[Attachment] = []
     buttons: list[str] = []
+    entities: list[dict[str, Any]] = []  # with the format ``entities``, as the worker made them when it split
+
+
+class Fetch(Message):
+    """Bring a file of a message into the inbox. The answer is ``Fetched`` or ``NotFetched``."""
+
+    ref: int
+    chat: str
+    message_id: str
+    token: str
+    name: str
 
 
 class Receipt(Message):
@@ -225,6 +287,7 @@ class Prompt(Message):
     multiple: bool = False  # several options may be chosen: the answer is a JSON list of them
     free: bool = False  # an answer in words is taken too
     file: str | None = None  # absolute path, in the spool: what ``body`` shows only a part of, as text
+    shown: str | None = None  # the message as which it stands in the chat, as far as the worker has said so
 
 
 class Notice(Message):
@@ -247,7 +310,21 @@ class Drain(Message):
     """Take nothing new, finish what is in flight, say ``Drained`` and end."""
 
 
-ToWorker = Welcome | Accepted | Refused | Send | Receipt | Presence | Typing | Prompt | Notice | History | Drain | Fault
+ToWorker = (
+    Welcome
+    | Accepted
+    | Refused
+    | Send
+    | Fetch
+    | Receipt
+    | Presence
+    | Typing
+    | Prompt
+    | Notice
+    | History
+    | Drain
+    | Fault
+)
 
 encoder: Final = msgspec.json.Encoder()
 from_worker: Final[msgspec.json.Decoder[FromWorker]] = msgspec.json.Decoder(FromWorker)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from channeld.core import pairing
-from channeld.core.access import Facts, Group, Role, Terms, room_of, rule
+from channeld.core.access import NO_MENTION, Facts, Group, Role, Terms, room_of, rule
 from channeld.core.errors import StoreUnavailable
 from channeld.core.model import Inbound
 from channeld.core.text import NAME_LIMIT, clean_name
@@ -22,8 +22,8 @@ _USUAL: Final = Terms()
 _decode = msgspec.json.Decoder(Inbound).decode
 _ID_BYTES: Final = 3
 _MOST_CHANGES: Final = 20
-_NOT_COUNTED: Final = frozenset({"no_mention"})
-"""What people of a group say to each other."""
+_MOVES: Final = ("copy_group", "move_group_senders", "move_waiting_events", "move_waiting_parts")
+_NOT_COUNTED: Final = frozenset({NO_MENTION})
 
 
 def unreadable(error: sqlite3.Error) -> StoreUnavailable:
@@ -310,6 +310,18 @@ class AccessList:
             return Change(dropped=review(connection, worker, terms, now))
 
         return await self._submit(work, durable=True)
+
+    async def move_chat(self, worker: str, old: str, new: str, now: float) -> None:
+        """Let what belongs to a group, and what waits for it or came from it, go to its new id."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            values = {"old": old, "new": new}
+            for query in _MOVES:
+                connection.execute(QUERIES[query], values)
+            connection.execute(QUERIES["delete_group"], {"chat": old})
+            _note(connection, now, "the platform", f"group moved from {old}", worker, new)
+
+        await self._submit(work, durable=True)
 
     async def remove_group(
         self, worker: str, chat: str, by: str, now: float, *, terms: Terms = _USUAL

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from channeld.core.access import Role, Ruling, without_quote
+from channeld.core.access import NO_MENTION, Role, Ruling, without_quote
+from channeld.core.completeness import grow, is_incomplete, patience_s
 from channeld.core.delivery import EventState, split_on_reconnect
 from channeld.core.errors import Refused
 from channeld.core.model import Inbound, Lease, StoredEvent
@@ -94,12 +95,18 @@ class Mailbox:
         def work(connection: sqlite3.Connection) -> list[Acceptance]:
             left, results = room, []
             for inbound in offers:
+                album = _open_album(connection, worker, inbound)
                 ruling = gate(connection, worker, inbound, now)
+                if album is not None and ruling.code == NO_MENTION:  # only one message of an album mentions anybody
+                    ruling = Ruling(admitted=True, role=Role(album.role))
                 if not ruling.admitted:
                     results.append(Acceptance(None, claimed=False, ruling=ruling))
                     continue
                 if not ruling.quotes:
                     without_quote(inbound)
+                if album is not None:
+                    results.append(_grow(connection, album, inbound, ruling))
+                    continue
                 may_go = (
                     left > 0
                     and (terms.chatters or ruling.role == Role.APPROVER)
@@ -121,8 +128,12 @@ class Mailbox:
         lease: Lease | None,
         now: float,
     ) -> Acceptance:
+        if inbound.album is not None and _is_of_album(connection, worker, inbound.event_key):
+            return Acceptance(None, claimed=False, ruling=ruling)
+        incomplete = is_incomplete(inbound)
         claimed = (
             lease is not None
+            and not incomplete
             and connection.execute(
                 QUERIES["may_claim"], {"chat": inbound.chat, "instance": lease.instance, "epoch": lease.epoch}
             ).fetchone()
@@ -134,7 +145,7 @@ class Mailbox:
             worker=worker,
             inbound=inbound,
             # Straight into its second state: it need not enter and leave the index of rows that wait.
-            state=EventState.PUSHED if claimed else EventState.QUEUED,
+            state=EventState.PUSHED if claimed else EventState.HELD if incomplete else EventState.QUEUED,
             pushes=int(claimed),
             accepted_at=now,
             role=ruling.role,
@@ -152,7 +163,8 @@ class Mailbox:
                 "text": inbound.text,
                 "detail": _encode(msgspec.structs.replace(inbound, text="")),
                 "now": now,
-                "not_before": None,
+                "not_before": now + patience_s(inbound) if incomplete else None,
+                "album": inbound.album,
                 "state": event.state,
                 "pushes": event.pushes,
                 "role": event.role,
@@ -348,6 +360,39 @@ class Mailbox:
 
     async def _events_of(self, query: str, **values: object) -> list[StoredEvent]:
         return await self._db.submit(lambda connection: events_of(connection.execute(QUERIES[query], values)))
+
+
+def _open_album(connection: sqlite3.Connection, worker: str, inbound: Inbound) -> StoredEvent | None:
+    """Return the event of the album that a message belongs to, while that may grow."""
+    if inbound.album is None:
+        return None
+    values = {"worker": worker, "album": inbound.album, "chat": inbound.chat}
+    events = events_of(connection.execute(QUERIES["open_album"], values))
+    return next((event for event in events if event.inbound.sender_id == inbound.sender_id), None)
+
+
+def _grow(connection: sqlite3.Connection, album: StoredEvent, further: Inbound, ruling: Ruling) -> Acceptance:
+    """Make a message part of its album's event; one that came before changes nothing."""
+    key = further.event_key
+    if key == album.inbound.event_key or _is_of_album(connection, album.worker, key):
+        return Acceptance(None, claimed=False, ruling=ruling)
+    connection.execute(QUERIES["put_album_key"], {"worker": album.worker, "event_key": key, "seq": album.seq})
+    grow(album.inbound, further)
+    with timeline.indexed_anew(connection, album.seq):
+        set_detail(connection, album)
+    return Acceptance(album, claimed=False, ruling=ruling)
+
+
+def _is_of_album(connection: sqlite3.Connection, worker: str, event_key: str) -> bool:
+    """Tell whether a message has become part of another one's event."""
+    values = {"worker": worker, "event_key": event_key}
+    return connection.execute(QUERIES["key_of_album"], values).fetchone() is not None
+
+
+def set_detail(connection: sqlite3.Connection, event: StoredEvent) -> None:
+    """Store what an event says now."""
+    detail = _encode(msgspec.structs.replace(event.inbound, text=""))
+    connection.execute(QUERIES["set_detail"], {"seq": event.seq, "text": event.inbound.text, "detail": detail})
 
 
 def _array(numbers: Many[int]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from channeld.core.delivery import PartState
-from channeld.core.model import NewPart, PartDetail, StoredPart
+from channeld.core.model import NewPart, PartDetail, Piece, StoredPart
 from channeld.store import timeline
 from channeld.store.db import Database
 from channeld.store.queries import QUERIES
@@ -76,21 +76,9 @@ class Outbox:
                 QUERIES["accept_call"], {"instance": instance, "tool_use_id": tool_use_id, "chat": chat, "now": now}
             ).fetchone()["id"]
             accepted = [
-                connection.execute(
-                    QUERIES["accept_part"],
-                    {
-                        "seq": self._sequence.next(connection),
-                        "send_id": secrets.token_hex(8),
-                        "call": call,
-                        "worker": worker,
-                        "chat": chat,
-                        "kind": part.kind,
-                        "message_id": part.message_id,
-                        "text": part.text,
-                        "detail": _encode(part.detail),
-                        "now": now,
-                    },
-                ).fetchone()
+                self._put(
+                    connection, call, worker, chat, part.kind, part.message_id, part.text, _encode(part.detail), now
+                )
                 for part in parts
             ]
             return AcceptedCall(call, [_part(row) for row in accepted], fresh=True)
@@ -161,6 +149,45 @@ class Outbox:
             return [_part(row) for row in rows]
 
         return await self._db.submit(work)
+
+    async def split(self, part: StoredPart, epoch: int, pieces: Many[Piece], now: float) -> list[StoredPart]:
+        """Make parts of the pieces of a part that is being sent; a stale epoch changes nothing.
+
+        Returns:
+            The parts, the first of them in the place of the one that there was.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[StoredPart]:
+            details = [
+                _encode(msgspec.structs.replace(
+                    part.detail, format=piece.format, entities=piece.entities, reply_to=piece.reply_to,
+                    files=piece.files, buttons=piece.buttons,
+                ))
+                for piece in pieces
+            ]  # fmt: skip
+            first = {"seq": part.seq, "epoch": epoch, "text": pieces[0].text, "detail": details[0], "now": now}
+            with timeline.indexed_anew(connection, part.seq):
+                rows = connection.execute(QUERIES["split_part"], first).fetchall()
+            if not rows:
+                return []
+            for piece, detail in zip(pieces[1:], details[1:], strict=True):
+                rows += [
+                    self._put(connection, part.call, part.worker, part.chat, part.kind, None, piece.text, detail, now)
+                ]
+            return [_part(row) for row in rows]
+
+        return await self._db.submit(work, durable=True)
+
+    def _put(
+        self, connection: sqlite3.Connection, call: int, worker: str, chat: str, kind: str, message_id: str | None,
+        text: str, detail: bytes, now: float,
+    ) -> sqlite3.Row:  # fmt: skip
+        values = {
+            "seq": self._sequence.next(connection), "send_id": secrets.token_hex(8), "call": call, "worker": worker,
+            "chat": chat, "kind": kind, "message_id": message_id, "text": text, "detail": detail, "now": now,
+        }  # fmt: skip
+        row: sqlite3.Row = connection.execute(QUERIES["accept_part"], values).fetchone()
+        return row
 
     async def retry(self, seq: int, now: float) -> list[StoredPart]:
         """Queue a part again that failed or may have been sent; nothing if its state does not allow it."""

@@ -3,9 +3,9 @@
 
 -- name: accept_event
 INSERT INTO event (seq, delivery_id, worker, event_key, chat, kind, message_id, text, detail, accepted_at, changed_at,
-                   not_before, state, pushes, pushed_seq, instance, epoch, role, written_at)
+                   not_before, state, pushes, pushed_seq, instance, epoch, role, written_at, album)
 VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :text, :detail, :now, :now,
-        :not_before, :state, :pushes, :pushed_seq, :instance, :epoch, :role, :written_at)
+        :not_before, :state, :pushes, :pushed_seq, :instance, :epoch, :role, :written_at, :album)
 ON CONFLICT (worker, event_key) DO NOTHING;
 
 -- name: may_claim
@@ -213,6 +213,59 @@ SELECT * FROM event WHERE state = 'queued' AND kind IN ('message', 'edited', 'bu
 UPDATE event SET asap = 1 WHERE chat = :chat AND state = 'queued' AND state IN ('held', 'queued')
 RETURNING *;
 
+-- Events that are not complete: an album that may grow, files that are still to be fetched.
+
+-- name: open_album
+SELECT * FROM event WHERE worker = :worker AND album = :album AND chat = :chat AND state = 'held' AND hold IS NULL;
+
+-- name: key_of_album
+SELECT 1 FROM album_key WHERE worker = :worker AND event_key = :event_key;
+
+-- name: put_album_key
+INSERT INTO album_key (worker, event_key, seq) VALUES (:worker, :event_key, :seq);
+
+-- name: incomplete
+SELECT * FROM event WHERE state = 'held' AND hold IS NULL AND (:worker IS NULL OR worker = :worker) ORDER BY seq;
+
+-- name: find_seq
+SELECT * FROM event WHERE seq = :seq;
+
+-- name: set_detail
+UPDATE event SET text = :text, detail = :detail WHERE seq = :seq;
+
+-- name: close_albums
+-- From now on only their files are waited for.
+UPDATE event SET album = NULL, not_before = :until
+ WHERE state = 'held' AND hold IS NULL AND album IS NOT NULL
+   AND (worker = :worker AND album NOT IN (SELECT value FROM json_each(:open)) OR not_before <= :now);
+
+-- name: complete_event
+UPDATE event SET state = 'queued', not_before = NULL, changed_at = :now
+ WHERE seq = :seq AND state = 'held' AND hold IS NULL AND album IS NULL
+RETURNING *;
+
+-- name: overdue
+SELECT * FROM event WHERE state = 'held' AND hold IS NULL AND album IS NULL AND not_before <= :now ORDER BY seq;
+
+-- name: next_completion
+SELECT min(not_before) FROM event WHERE state = 'held' AND hold IS NULL;
+
+-- name: move_waiting_events
+UPDATE event SET chat = :new || substr(chat, length(:old) + 1),
+       detail = CAST(json_set(CAST(detail AS TEXT), '$.chat', :new || substr(chat, length(:old) + 1)) AS BLOB)
+ WHERE state IN ('held', 'queued') AND (chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/');
+
+-- name: move_waiting_parts
+UPDATE part SET chat = :new || substr(chat, length(:old) + 1)
+ WHERE state IN ('queued', 'sending') AND (chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/');
+
+-- name: copy_group
+INSERT OR IGNORE INTO open_group (chat, require_mention, has_list, since, by)
+SELECT :new, require_mention, has_list, since, by FROM open_group WHERE chat = :old;
+
+-- name: move_group_senders
+UPDATE OR IGNORE group_sender SET chat = :new WHERE chat = :old;
+
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)
 VALUES (:id, :name, :pid, :pid_start, :epoch, :now)
@@ -240,11 +293,15 @@ RETURNING *;
 SELECT * FROM part WHERE call = :call ORDER BY seq;
 
 -- name: claim_parts
--- Per chat the oldest part that still waits; while one is being sent, its chat waits.
+-- Per chat the oldest part that still waits; while one is being sent, its chat waits. Calls in their order, because a
+-- reply that was split has parts that are younger than a reply behind it.
 UPDATE part SET state = 'sending', attempts = attempts + 1, epoch = :epoch, changed_at = :now
  WHERE seq IN (
-    SELECT min(seq) FROM part
-     WHERE worker = :worker AND state IN ('queued', 'sending') GROUP BY chat)
+    SELECT seq FROM part AS first
+     WHERE worker = :worker AND state IN ('queued', 'sending')
+       AND NOT EXISTS (SELECT 1 FROM part AS older
+                        WHERE older.worker = :worker AND older.chat = first.chat AND older.state IN ('queued', 'sending')
+                          AND (older.call < first.call OR (older.call = first.call AND older.seq < first.seq))))
    AND state = 'queued' AND (not_before IS NULL OR not_before <= :now)
 RETURNING *;
 
@@ -255,6 +312,12 @@ SELECT min(not_before) FROM part WHERE worker = :worker AND state = 'queued' AND
 -- name: settle_part
 UPDATE part SET state = :state, platform_id = coalesce(:platform_id, platform_id), error = :error,
        not_before = :not_before, changed_at = :now
+ WHERE seq = :seq AND state = 'sending' AND epoch = :epoch
+RETURNING *;
+
+-- name: split_part
+-- What is left of a part whose other pieces are parts of their own now.
+UPDATE part SET state = 'queued', text = :text, detail = :detail, not_before = NULL, changed_at = :now
  WHERE seq = :seq AND state = 'sending' AND epoch = :epoch
 RETURNING *;
 

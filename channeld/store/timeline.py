@@ -162,7 +162,7 @@ def apply_edit(connection: sqlite3.Connection, chat: str, message_id: str, text:
     """Give a sent message its new text, in the search index too."""
     found = connection.execute(QUERIES["find_item"], {"chat": chat, "id": message_id}).fetchone()
     values = {"chat": chat, "message_id": message_id, "text": text, "now": now}
-    with _indexed_anew(connection, found["seq"] if found is not None else None):
+    with indexed_anew(connection, found["seq"] if found is not None else None):
         return connection.execute(QUERIES["apply_edit"], values).fetchall()
 
 
@@ -172,12 +172,12 @@ def apply_sender_edit(connection: sqlite3.Connection, edit: Inbound, now: float)
     found = connection.execute(QUERIES["find_event"], values).fetchone()
     if found is None or _inbound(found["detail"]).sender_id != edit.sender_id:
         return
-    with _indexed_anew(connection, found["seq"]):
+    with indexed_anew(connection, found["seq"]):
         connection.execute(QUERIES["edit_event"], {"seq": found["seq"], "text": edit.text, "now": now})
 
 
 @contextlib.contextmanager
-def _indexed_anew(connection: sqlite3.Connection, seq: int | None) -> Iterator[None]:
+def indexed_anew(connection: sqlite3.Connection, seq: int | None) -> Iterator[None]:
     """Keep the search index true while the text of a message changes."""
     indexed = seq is not None and seq <= sequence.read(connection, "indexed")
     if indexed:

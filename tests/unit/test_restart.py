@@ -4,14 +4,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channeld.core.lifecycle import EXIT_BAD_CONFIG, EXIT_BAD_CREDENTIALS, WORKER_TRANSITIONS, WorkerState
-from channeld.core.restart import BASE_DELAY_S, FAILED_RETRY_S, INTENSITY, MAX_DELAY_S, PERIOD_S, RestartPolicy, Verdict
+from channeld.core.restart import (
+    BASE_DELAY_S,
+    BLOCKED_RETRY_S,
+    FAILED_RETRY_S,
+    INTENSITY,
+    MAX_DELAY_S,
+    PERIOD_S,
+    RestartPolicy,
+    Verdict,
+)
 
 
 def test_a_worker_that_calls_a_restart_pointless_is_blocked():
-    """Bad configuration and bad credentials wait for a person."""
+    """Bad configuration and bad credentials wait for a person, and are looked at again once an hour."""
     for code in (EXIT_BAD_CONFIG, EXIT_BAD_CREDENTIALS):
         decision = RestartPolicy().ended(code, 0.0, 0.5)
-        assert (decision.verdict, decision.delay_s) == (Verdict.BLOCKED, None)
+        assert (decision.verdict, decision.delay_s) == (Verdict.BLOCKED, BLOCKED_RETRY_S)
 
 
 def test_more_ends_than_the_intensity_is_a_failure_and_time_heals_it():
@@ -40,7 +49,6 @@ def test_the_delay_has_full_jitter_below_a_doubling_ceiling(gaps, dice):
         now += gap
         policy.ended(1, now, dice)
     decision = policy.ended(1, now, dice)
-    assert decision.delay_s is not None
     assert 0 <= decision.delay_s <= min(MAX_DELAY_S, BASE_DELAY_S * 2 ** len(gaps))
 
 
