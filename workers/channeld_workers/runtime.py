@@ -28,6 +28,7 @@ from channeld.ipc.messages import (
     MAX_FRAME_BYTES,
     PROTOCOL,
     Accepted,
+    Albums,
     AnswerPrompt,
     AskHistory,
     Beat,
@@ -36,11 +37,15 @@ from channeld.ipc.messages import (
     Drained,
     Failed,
     Fault,
+    Fetch,
+    Fetched,
     Hello,
     History,
     HistoryItem,
     Inbound,
     Message,
+    Moved,
+    NotFetched,
     Notice,
     Offer,
     Presence,
@@ -51,6 +56,8 @@ from channeld.ipc.messages import (
     RetryAfter,
     Send,
     Sent,
+    Shown,
+    Split,
     ToWorker,
     Trouble,
     Typing,
@@ -78,7 +85,7 @@ FLUSH_S: Final = 1.0
 """How long the last frames may take to leave before the process ends anyway."""
 RETRY_SOON_S: Final = 1.0
 
-Outcome = Sent | RetryAfter | Failed | Uncertain
+Outcome = Sent | RetryAfter | Failed | Uncertain | Split
 Answer = Accepted | Refused | History
 T = TypeVar("T")
 
@@ -110,6 +117,12 @@ class Platform(Protocol):
 
         Parts of different chats are sent concurrently; of one chat the daemon asks for one at a time. An exception
         counts as ``Uncertain``: raise only where nobody can tell whether the part was sent.
+        """
+
+    async def fetch(self, wanted: Fetch) -> Fetched | NotFetched:
+        """Bring a file into the inbox (only where an attachment was offered with a token).
+
+        An exception counts as ``NotFetched``.
         """
 
     def receipt(self, item: HistoryItem) -> None:
@@ -158,6 +171,8 @@ class Runtime:
         self._ref = 0
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._sends: set[asyncio.Task[None]] = set()
+        self._fetches: set[asyncio.Task[None]] = set()
+        """Not waited for at the end: the next process is asked again."""
         self._spawned: set[asyncio.Task[None]] = set()
         self._faults_logged: set[str] = set()
 
@@ -222,6 +237,30 @@ class Runtime:
             raise ConnectionError("the daemon answered a prompt's answer with something else")
         return settled
 
+    async def moved(self, chat: str, to: str) -> Accepted | Refused:
+        """Tell that a chat has a new id, and return when what belongs to it has gone there.
+
+        Raises:
+            ConnectionError: the daemon is gone.
+        """
+        settled = await self._ask(lambda ref: Moved(ref=ref, chat=chat, to=to))
+        if isinstance(settled, History):
+            raise ConnectionError("the daemon answered a move with something else")
+        return settled
+
+    def albums(self, still_open: list[str]) -> None:
+        """Tell which albums may still grow; every other one is complete."""
+        self._write(Albums(open=still_open))
+
+    def shown(self, prompt_id: str, chat: str, message_id: str) -> None:
+        """Tell as which message a prompt stands in a chat."""
+        self._write(Shown(id=prompt_id, chat=chat, message_id=message_id))
+
+    def account_known(self, account: str) -> None:
+        """Tell the account's name, where it was not known when the platform was started."""
+        if self._ready:
+            self._write(Ready(account=account))
+
     def trouble(self, code: str, text: str = "", hint: str = "") -> None:
         """Tell that something is wrong on the platform's side; with an empty ``text``, that it is over."""
         self._write(Trouble(code=code, text=text, hint=hint))
@@ -278,6 +317,8 @@ class Runtime:
                     waiting.set_result(message)
             case Send():
                 self._take_send(message)
+            case Fetch():
+                self._start(self._fetch(message), self._fetches)
             case Receipt(item=item):
                 self._tell(self._platform.receipt, item)
             case Presence():
@@ -307,9 +348,22 @@ class Runtime:
         if self._drain.is_set() or not self._ready:
             self._write(RetryAfter(ref=part.ref, delay_s=RETRY_SOON_S))
             return
-        task = asyncio.create_task(self._send(part), name=f"send {part.send_id}")
-        self._sends.add(task)
-        task.add_done_callback(self._sends.discard)
+        self._start(self._send(part), self._sends)
+
+    @staticmethod
+    def _start(work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
+
+    async def _fetch(self, wanted: Fetch) -> None:
+        answer: Fetched | NotFetched
+        try:
+            answer = await self._platform.fetch(wanted)
+        except Exception as error:
+            self.log.exception("fetch_raised", chat=wanted.chat)
+            answer = NotFetched(ref=wanted.ref, reason=f"the worker failed while fetching it ({type(error).__name__})")
+        self._write(answer)
 
     async def _send(self, part: Send) -> None:
         reach("worker.before_send")

@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 
-from channeld.ipc.messages import Capabilities, Failed, HistoryItem, Notice, Presence, Prompt, Send, Sent, Typing
+from channeld.ipc.messages import Capabilities, Failed, Fetch, HistoryItem, NotFetched, Notice, Presence, Prompt, Send, Sent, Typing
 from channeld_workers.runtime import BadCredentials, BadSettings, Outcome, Runtime
 from channeld_workers.web import ids, render
 from channeld_workers.web.api import Api
@@ -97,6 +97,10 @@ class WebPlatform:
                 return Failed(ref=part.ref, reason="It does not say which message is meant.")
             case _:
                 return Failed(ref=part.ref, reason=f"The web chat cannot do {part.kind!r}.")
+
+    async def fetch(self, wanted: Fetch) -> NotFetched:
+        """Never asked for: files come with their upload."""
+        return NotFetched(ref=wanted.ref, reason="files of the web chat come with their message")
 
     def receipt(self, item: HistoryItem) -> None:
         """Show a message that is new or has changed."""
