@@ -37,7 +37,9 @@ def may_cut(text: str, at: int) -> bool:
         return False
     if _is_flag_letter(before) and _is_flag_letter(after):
         return _flag_letters_before(text, at) % 2 == 0
-    return not (_is_hangul(before) and _is_hangul(after) and (_is_jamo(before) or _is_jamo(after)))
+    if _is_hangul(before) and _is_hangul(after):
+        return not (_is_initial(before) or _is_vowel_or_final(after))
+    return True
 
 
 def _joins_consonants(text: str, at: int) -> bool:
@@ -67,10 +69,14 @@ def _flag_letters_before(text: str, at: int) -> int:
     return at - start
 
 
-def _is_jamo(char: str) -> bool:
-    """Tell whether this is a part of a Korean syllable, not a whole one."""
-    return "\u1100" <= char <= "\u11ff" or "\ua960" <= char <= "\ua97f" or "\ud7b0" <= char <= "\ud7ff"
-
-
 def _is_hangul(char: str) -> bool:
-    return _is_jamo(char) or "\uac00" <= char <= "\ud7a3"
+    """Tell whether this is a Korean syllable or a part of one."""
+    return _is_initial(char) or _is_vowel_or_final(char) or "\uac00" <= char <= "\ud7a3"
+
+
+def _is_initial(char: str) -> bool:
+    return "\u1100" <= char <= "\u115f" or "\ua960" <= char <= "\ua97f"
+
+
+def _is_vowel_or_final(char: str) -> bool:
+    return "\u1160" <= char <= "\u11ff" or "\ud7b0" <= char <= "\ud7ff"

@@ -105,7 +105,7 @@ def _converted(markdown: str) -> Piece:
     spans = to_spans(Piece(text, [entity.to_dict() for entity in entities]))
     text, spans = _linked(text, [_restored(span, back) for span in spans])
     text, spans = _without_edges(text, spans)
-    text += _unshown(markdown, text, spans)
+    text = "\n".join(line for line in (text, *_unshown(markdown, text, spans)) if line)
     return to_piece(text, settle(text, spans))
 
 
@@ -184,13 +184,12 @@ def _without_edges(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
     ]
 
 
-def _unshown(markdown: str, text: str, spans: list[Span]) -> str:
-    """Return the targets of links that became neither link nor text, one a line.
+def _unshown(markdown: str, text: str, spans: list[Span]) -> list[str]:
+    """Return the targets of links that became neither link nor text.
 
     Those are in tables, or of images without a text.
     """
     if "](" not in markdown:
-        return ""
+        return []
     shown = {span.extra.get("url") for span in spans}
-    missing = dict.fromkeys(url for url in _TARGET.findall(markdown) if url not in shown and url not in text)
-    return "".join(f"\n{url}" for url in missing)
+    return list(dict.fromkeys(url for url in _TARGET.findall(markdown) if url not in shown and url not in text))

@@ -136,7 +136,7 @@ def settle(text: str, spans: Iterable[Span]) -> list[Span]:
         for piece in _cut_at_edges(within, solid)
         if (part := trimmed(text, piece))
     ]
-    return list(_nested([*quotes, *solid, *styles]))
+    return list(_nested(text, [*quotes, *solid, *styles]))
 
 
 def _key(span: Span) -> tuple[int, int, int]:
@@ -188,7 +188,7 @@ def _cut_at_edges(span: Span, others: list[Span]) -> list[Span]:
     return [span._replace(start=a, end=b) for a, b in zip(cuts, [*cuts[1:], span.end], strict=True)]
 
 
-def _nested(spans: list[Span]) -> Iterator[Span]:
+def _nested(text: str, spans: list[Span]) -> Iterator[Span]:
     """Yield the spans in order, each one cut where it would leave the one that it began in."""
     heap = [(_key(span), number, span) for number, span in enumerate(spans)]
     heapq.heapify(heap)
@@ -199,9 +199,9 @@ def _nested(spans: list[Span]) -> Iterator[Span]:
         while ends and ends[-1] <= span.start:
             ends.pop()
         if ends and span.end > ends[-1]:
-            rest = span._replace(start=ends[-1])
-            heapq.heappush(heap, (_key(rest), number, rest))
-            number += 1
+            if rest := trimmed(text, span, ends[-1]):
+                heapq.heappush(heap, (_key(rest), number, rest))
+                number += 1
             span = span._replace(end=ends[-1])
         ends.append(span.end)
         yield span
