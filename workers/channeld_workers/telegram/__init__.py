@@ -1,0 +1,1 @@
+"""Telegram: one bot, through the Bot API."""

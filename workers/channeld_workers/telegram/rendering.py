@@ -1,0 +1,195 @@
+"""Claude's Markdown as Telegram shows it: text and entities, so that no character needs escaping."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from typing import Final
+from urllib.parse import urlsplit
+
+import telegramify_markdown
+from telegramify_markdown.config import RenderConfig
+
+from channeld_workers.telegram.spans import Piece, Span, is_blank, settle, to_piece, to_spans, utf16_len
+from channeld_workers.telegram.splitting import TEXT_LIMIT, Mode, split
+
+__all__ = ["TEXT_LIMIT", "Mode", "Piece", "convert", "plain", "split", "utf16_len"]
+
+MOST_CHARACTERS: Final = 100_000
+"""Longer texts are sent as they are: no chat reply is that long, and the library's time is not always linear."""
+
+MOST_GROWTH: Final = 3
+"""How many times as long as its source a text may become: a table whose cells differ much is mostly blanks."""
+_SMALL: Final = 5000
+
+_SIGN: Final = re.compile(r"[`*_~\[\]<>&\\|$\r\0]|^[\s#+=-]|\s$|^\d{1,9}[.)]|^\n|\n\n\n|\n\Z", re.MULTILINE)
+"""What a text without Markdown has none of: it is its own conversion."""
+
+_SHIELDED: Final = "<$|:"
+_MEANT: Final = re.compile(
+    r"\\."  # escaped already
+    r"|<(?:https?://|mailto:)[^\s<>]+>"  # a link
+    # a formula
+    r"|\$\$[^$]{0,500}?\\[A-Za-z][^$]{0,500}\$\$|\$(?!\s)[^$\n]{0,200}?\\[A-Za-z][^$\n]{0,200}(?<!\s)\$(?!\d)"
+    r"|([<$]|(?<=\s)\|(?=\|\s)|(?<=\]):)",
+    re.DOTALL,
+)
+"""Signs that would make the library leave something out are group 1: of HTML, sums of money, a logical or, and the
+definition of a link's target. What is meant as Markdown is matched first."""
+
+_SCHEMES: Final = frozenset({"http", "https", "mailto"})
+_MENTION: Final = "tg://user?id="
+_LONGEST_URL: Final = 2048
+_LANGUAGE: Final = re.compile(r"[A-Za-z0-9_+#.-]{1,32}")
+_TARGET: Final = re.compile(r"\]\(<?(https?://[^\s<>()]+)")
+
+
+def _settings() -> RenderConfig:
+    config = RenderConfig.isolated()
+    symbol = config.markdown_symbol
+    symbol.heading_level_1 = symbol.heading_level_2 = symbol.heading_level_3 = symbol.heading_level_4 = ""
+    symbol.image = ""
+    symbol.task_completed, symbol.task_uncompleted = "✅", "⬜"
+    symbol.unordered_list_item = "•"
+    symbol.horizontal_rule = "──────────"
+    config.cite_expandable = False  # a quote that is folded up is not read
+    return config
+
+
+_CONFIG: Final = _settings()
+
+
+def plain(text: str) -> Piece:
+    """Return the text as it is, without formatting.
+
+    A half of a surrogate pair, which UTF-8 has no way to write, becomes U+FFFD.
+    """
+    return Piece(_whole(text), [])
+
+
+def convert(markdown: str) -> Piece:
+    """Return Markdown as text and entities that Telegram accepts.
+
+    Whatever the text is, this does not raise, and of its words none is lost: HTML, footnotes and the targets of links
+    that cannot be links stay as text. Only http, https, mailto and ``tg://user?id=`` become links. What the library
+    cannot do is returned as it is.
+    """
+    text = _whole(markdown)
+    if not _SIGN.search(text) or len(text) > MOST_CHARACTERS:
+        return Piece(text, [])
+    try:
+        piece = _converted(text)
+    except Exception:  # the library is not ours, and a reply that is not pretty is better than none
+        return Piece(text, [])
+    return Piece(text, []) if is_blank(piece.text) else piece
+
+
+def _whole(text: str) -> str:
+    """Return text that can be written as UTF-8: pairs of surrogates joined, halves of them replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _converted(markdown: str) -> Piece:
+    """Return the library's conversion, put right."""
+    shields = _shields(markdown)
+    back = {ord(shield): char for char, shield in shields.items()}
+    source = _MEANT.sub(lambda found: shields[found[1]] if found[1] else found[0], markdown)
+    text, entities = telegramify_markdown.convert(source, latex_escape=_may_have_formulas(markdown), config=_CONFIG)
+    if len(text) > MOST_GROWTH * len(markdown) + _SMALL:
+        return Piece(markdown, [])
+    text = text.translate(back)
+    spans = to_spans(Piece(text, [entity.to_dict() for entity in entities]))
+    text, spans = _linked(text, [_restored(span, back) for span in spans])
+    text, spans = _without_edges(text, spans)
+    text = "\n".join(line for line in (text, *_unshown(markdown, text, spans)) if line)
+    return to_piece(text, settle(text, spans))
+
+
+def _may_have_formulas(markdown: str) -> bool:
+    """Tell whether to look for formulas between escaped brackets.
+
+    The library looks in code as well, where they are most likely a regular expression, and takes quadratic time.
+    """
+    return (
+        "\\" in markdown
+        and len(markdown) <= _SMALL
+        and not ("`" in markdown or "~~~" in markdown or "\n    " in markdown or "\n\t" in markdown)
+    )
+
+
+def _shields(text: str) -> dict[str, str]:
+    """Return for each sign a private character (U+E000 to U+F8FF) that the text does not contain."""
+    unused = (char for code in range(0xE000, 0xF900) if (char := chr(code)) not in text)
+    return {sign: next(unused) for sign in _SHIELDED}
+
+
+def _restored(span: Span, back: dict[int, str]) -> Span:
+    """Return a span whose link or language has its own signs again, and of a language only the name."""
+    extra = {key: str(value).translate(back) for key, value in span.extra.items() if key in {"url", "language"}}
+    if "language" in extra:
+        name = _LANGUAGE.match(extra.pop("language"))
+        extra |= {"language": name[0]} if name else {}
+    return span._replace(extra=extra)
+
+
+def _linked(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    """Return text and spans in which only allowed links are links, and other targets are written behind their text."""
+    kept, notes = [], []
+    for span in spans:
+        url = span.extra.get("url", "")
+        if span.kind != "text_link" or _is_link(url):
+            kept.append(span)
+        elif not url.startswith("#") and url not in text[span.start : span.end]:
+            notes.append((span.end, f" ({url})"))
+    if not notes:
+        return text, kept
+    notes.sort()
+    places = [place for place, _ in notes]
+    sums = [0]
+    for _, note in notes:
+        sums.append(sums[-1] + len(note))
+    parts = [text[a:b] + note for a, (b, note) in zip([0, *places], [*notes, (len(text), "")], strict=True)]
+    moved = [
+        span._replace(
+            start=span.start + sums[bisect_right(places, span.start)],
+            end=span.end + sums[bisect_left(places, span.end)],
+        )
+        for span in kept
+    ]
+    return "".join(parts), moved
+
+
+def _is_link(url: str) -> bool:
+    if len(url) > _LONGEST_URL or any(char <= " " or char == "\x7f" for char in url):
+        return False
+    if url.startswith(_MENTION):
+        return url.removeprefix(_MENTION).isdecimal()
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in _SCHEMES and bool(parts.path if parts.scheme == "mailto" else parts.netloc)
+
+
+def _without_edges(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    """Return text and spans without the empty lines before and after."""
+    begin = len(text) - len(text.lstrip("\r\n"))
+    shorter = text[begin:].rstrip()
+    return shorter, [
+        span._replace(start=max(span.start - begin, 0), end=min(span.end - begin, len(shorter))) for span in spans
+    ]
+
+
+def _unshown(markdown: str, text: str, spans: list[Span]) -> list[str]:
+    """Return the targets of links that became neither link nor text.
+
+    Those are in tables, or of images without a text.
+    """
+    if "](" not in markdown:
+        return []
+    shown = {span.extra.get("url") for span in spans}
+    return list(dict.fromkeys(url for url in _TARGET.findall(markdown) if url not in shown and url not in text))
