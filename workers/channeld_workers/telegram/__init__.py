@@ -1,0 +1,1 @@
+"""Telegram: a bot account, on python-telegram-bot."""
