@@ -21,8 +21,9 @@ from starlette.types import ASGIApp
 
 from channeld.core.errors import Refused as RequestRefused
 from channeld.ipc.messages import Accepted, Attachment, History, HistoryItem, Inbound, Refused
+from channeld_workers import files
 from channeld_workers.runtime import Runtime
-from channeld_workers.web import body, files, ids, render
+from channeld_workers.web import body, handing, ids, render
 from channeld_workers.web.auth import Guard, Refusal, answer, error
 from channeld_workers.web.hub import Hub
 from channeld_workers.web.prompts import Prompts
@@ -170,10 +171,10 @@ class Api:
         mime = files.safe_mime(file.mime)
         return FileResponse(
             file.path,
-            headers={"Content-Security-Policy": files.FILE_POLICY},
+            headers={"Content-Security-Policy": handing.FILE_POLICY},
             media_type=mime,
             filename=files.safe_name(file.name),
-            content_disposition_type=files.disposition(mime),
+            content_disposition_type=handing.disposition(mime),
         )
 
     async def _find(self, request: Request) -> HistoryItem:
@@ -230,7 +231,7 @@ class Api:
             raise HTTPException(404, "There is no such text: it is in the card, or was settled and removed.")
         return FileResponse(
             prompt.file,
-            headers={"Content-Security-Policy": files.FILE_POLICY},
+            headers={"Content-Security-Policy": handing.FILE_POLICY},
             media_type="text/plain; charset=utf-8",
             filename=files.safe_name(f"{prompt.kind}-{prompt.id}.txt"),
             content_disposition_type="attachment",

@@ -1,4 +1,4 @@
-"""How uploads are named, told and kept."""
+"""How received files are named, told and kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld_workers.web import files
+from channeld_workers import files
+from channeld_workers.web import handing
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
@@ -98,8 +99,8 @@ def test_links_and_folders_are_not_handed_out(tmp_path):
 
 def test_only_pictures_are_shown_in_place():
     """What can carry a script is saved, not shown."""
-    assert files.disposition("image/png") == "inline"
-    assert {files.disposition(mime) for mime in ("image/svg+xml", "text/html", "application/pdf")} == {"attachment"}
+    assert handing.disposition("image/png") == "inline"
+    assert {handing.disposition(mime) for mime in ("image/svg+xml", "text/html", "application/pdf")} == {"attachment"}
 
 
 @pytest.mark.parametrize("mime", ["text/html\r\nX: y", "", "text", "text/html; charset=utf-7", "IMAGE/PNG"])

@@ -1,4 +1,4 @@
-"""Files of messages: saved under names of ours, told by their bytes, and handed out so that a browser runs nothing."""
+"""Files of messages: saved under names of ours and told by their bytes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ import puremagic
 from channeld.core.text import clean_name
 from channeld.ipc.messages import Attachment
 
-FILE_POLICY: Final = "sandbox; default-src 'none'"
 OCTETS: Final = "application/octet-stream"
-_INLINE: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SNIFF_BYTES: Final = 64 * 1024
 _PREFERRED: Final = (".jpg", ".zip", ".ogg", ".mp3", ".mp4", ".tif")
 """What many types share their first bytes with is called by the plainest name."""
@@ -127,8 +125,3 @@ def discard(attachments: Iterable[Attachment]) -> None:
 def is_there(path: str | None) -> bool:
     """Tell whether an attachment's file can be handed out: a regular file and no link. Blocks."""
     return path is not None and Path(path).is_file() and not Path(path).is_symlink()
-
-
-def disposition(mime: str) -> str:
-    """Return whether a browser may show a file of that type in place: pictures, and nothing that can carry a script."""
-    return "inline" if mime in _INLINE else "attachment"
