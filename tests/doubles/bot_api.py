@@ -70,11 +70,15 @@ class BotApi(World):
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
         self._port = self._runner.addresses[0][1]
 
-    async def stop(self) -> None:
-        """Close every connection and listen no more."""
+    async def stop(self, *, abruptly: bool = False) -> None:
+        """Answer what waits and listen no more; abruptly, every connection is reset instead."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
+        if abruptly and runner.server is not None:
+            for connection in runner.server.connections:
+                if connection.transport is not None:
+                    abort(connection.transport)
         self._faults.clear()
         self.updates.end_poll("Bad Gateway", 502)
         await runner.cleanup()
@@ -86,6 +90,14 @@ class BotApi(World):
     def revoke_token(self) -> None:
         """Let the token be valid no more."""
         self._revoked = True
+
+    def restore_token(self) -> None:
+        """Let it be valid again."""
+        self._revoked = False
+
+    def calls_of(self, method: str) -> list[Call]:
+        """Return the requests of one method so far."""
+        return [call for call in self.calls if call.method == method]
 
     # Faults
 
@@ -106,10 +118,13 @@ class BotApi(World):
         """Reset the connection of a method's next requests, before or after carrying them out."""
         self._faults.add(Fault(method, chat, times, where=Where(where)))
 
-    def hold(self, method: str, times: int | None = 1, chat: int | None = None) -> Held:
-        """Carry out a method's next request, and let the answer wait; to be called in the server's loop."""
+    def hold(self, method: str, where: str = Where.AFTER, times: int | None = 1, chat: int | None = None) -> Held:
+        """Let a method's next request wait, for its answer or before it is carried out.
+
+        To be called in the server's loop.
+        """
         held = Held()
-        self._faults.add(Fault(method, chat, times, where=Where.AFTER, held=held))
+        self._faults.add(Fault(method, chat, times, where=Where(where), held=held))
         return held
 
     def garbage(
@@ -152,7 +167,11 @@ class BotApi(World):
         call = Call(method, self.clock())
         if method == DOWNLOAD:
             call.parameters["file_path"] = found[3]
-        return await self._answer(call, request)
+        try:
+            return await self._answer(call, request)
+        except Exception as error:
+            self.violations.append(f"{method}: the server cannot cope with it: {error!r}")
+            raise
 
     async def _answer(self, call: Call, request: web.Request) -> web.StreamResponse:
         """Answer a request of a known method, or let go wrong what is to."""
@@ -168,6 +187,10 @@ class BotApi(World):
         self.calls.append(call)
         self._check_patience(call)
         fault = self._faults.take(call)
+        if fault is not None and fault.held is not None and fault.where is Where.BEFORE:
+            if not await fault.held.wait(call):
+                return await reset(request)
+            fault = None
         if fault is None or fault.where is Where.AFTER:
             body = await self._carry_out(call, error)
         else:
@@ -175,10 +198,7 @@ class BotApi(World):
         self._remember_wait(call, body)
         self.changed()
         if fault is not None and fault.held is not None:
-            fault.held.calls.append(call)
-            if not fault.held.arrived.done():
-                fault.held.arrived.set_result(call)
-            if not await asyncio.shield(fault.held.decision):
+            if not await fault.held.wait(call):
                 return await reset(request)
         elif fault is not None and fault.garbage is not None:
             return await self._garbage(request, fault, body)
@@ -274,10 +294,15 @@ def answer(body: dict[str, Any] | bytes) -> web.Response:
 async def reset(request: web.Request) -> web.StreamResponse:
     """Reset a request's connection."""
     if request.transport is not None:
-        peer: socket.socket = request.transport.get_extra_info("socket")
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
+        abort(request.transport)
     return await never()
+
+
+def abort(transport: asyncio.BaseTransport) -> None:
+    """Close a connection with a reset."""
+    peer: socket.socket = transport.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()  # type: ignore[attr-defined]  # every stream's has it
 
 
 async def never() -> web.StreamResponse:

@@ -256,13 +256,15 @@ def check_picture(data: bytes) -> tuple[int, int]:
 
 
 def picture_sides(data: bytes) -> tuple[int, int] | None:
-    """Return a PNG's, JPEG's or GIF's width and height as its header says, or nothing."""
+    """Return the width and height in the header of a PNG, JPEG, GIF or WebP, or nothing."""
     if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR" and len(data) >= 24:
         return struct.unpack(">II", data[16:24])
     if data.startswith((b"GIF87a", b"GIF89a")) and len(data) >= 10:
         return struct.unpack("<HH", data[6:10])
     if data.startswith(b"\xff\xd8"):
         return jpeg_sides(data)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP" and len(data) >= 30:
+        return webp_sides(data)
     return None
 
 
@@ -275,4 +277,18 @@ def jpeg_sides(data: bytes) -> tuple[int, int] | None:
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
         at += 2 + int(struct.unpack(">H", data[at + 2 : at + 4])[0])
+    return None
+
+
+def webp_sides(data: bytes) -> tuple[int, int] | None:
+    """Return a WebP's width and height, which each of its three kinds writes in another way."""
+    match data[12:16]:
+        case b"VP8X":
+            return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            width, height = struct.unpack("<HH", data[26:30])
+            return width & 0x3FFF, height & 0x3FFF
     return None

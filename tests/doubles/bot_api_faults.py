@@ -29,13 +29,20 @@ class Garbage(StrEnum):
 
 
 class Held:
-    """Requests whose answers wait: they were carried out."""
+    """Requests that wait, before or after they are carried out."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.arrived: asyncio.Future[Call] = loop.create_future()
         self.calls: list[Call] = []
         self.decision: asyncio.Future[bool] = loop.create_future()
+
+    async def wait(self, call: Call) -> bool:
+        """Wait for the decision on a request; return whether it goes on."""
+        self.calls.append(call)
+        if not self.arrived.done():
+            self.arrived.set_result(call)
+        return await asyncio.shield(self.decision)
 
     def release(self) -> None:
         """Answer it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from telegram.constants import ReactionEmoji
 
-from tests.doubles.bot_api_calls import Call, Kind
+from tests.doubles.bot_api_calls import Call, Kind, check_parameters
 from tests.doubles.bot_api_checks import (
     DOWNLOAD_BYTES,
     PHOTO_BYTES,
@@ -77,6 +77,20 @@ CAPTION = {"caption": Kind.STRING, "parse_mode": Kind.STRING, "caption_entities"
 ABOVE = {"show_caption_above_media": Kind.FLAG}
 TEXT = {"text": Kind.STRING, "parse_mode": Kind.STRING, "entities": Kind.ARRAY, "link_preview_options": Kind.OBJECT}
 SIDES = {"duration": Kind.INTEGER, "width": Kind.INTEGER, "height": Kind.INTEGER, "thumbnail": Kind.FILE}
+ITEM = {
+    "type": Kind.STRING,
+    "media": Kind.FILE,
+    **CAPTION,
+    **ABOVE,
+    **SIDES,
+    "has_spoiler": Kind.FLAG,
+    "supports_streaming": Kind.FLAG,
+    "cover": Kind.FILE,
+    "start_timestamp": Kind.INTEGER,
+    "performer": Kind.STRING,
+    "title": Kind.STRING,
+    "disable_content_type_detection": Kind.FLAG,
+}
 ONE = {"business_connection_id": Kind.STRING, "chat_id": Kind.CHAT, "message_id": Kind.INTEGER}
 COMMANDS = {"scope": Kind.OBJECT, "language_code": Kind.STRING}
 
@@ -119,9 +133,8 @@ def target(world: World, call: Call, messages: int = 1) -> Target:
         head |= {"message_thread_id": thread, "is_topic_message": True}
     if replied is not None:
         head["reply_to_message"] = replied.quoted()
-    for _ in range(messages):
-        if chat.limit is not None and (wait_s := chat.limit.wait_s(world.clock())):
-            raise ApiError(429, f"Too Many Requests: retry after {wait_s}", {"retry_after": wait_s})
+    if chat.limit is not None and (wait_s := chat.limit.wait_s(world.clock(), messages)):
+        raise ApiError(429, f"Too Many Requests: retry after {wait_s}", {"retry_after": wait_s})
     return Target(chat, head, bool(call.get("disable_notification")))
 
 
@@ -289,6 +302,8 @@ def send_album(world: World, call: Call) -> list[dict[str, Any]]:
         if kind in ("document", "audio") and any(other.get("type") != kind for other in items):
             raise mistake(f"{kind} can't be mixed with other media types")
         of_item = Call(call.method, call.at, item, call.uploads)
+        check_parameters(of_item, ITEM)
+        call.complaints += of_item.complaints
         parts.append((kind, item, text_of(of_item, caption=True)))
     stored = [stored_file(world, call, item.get("media"), kind) for kind, item, _ in parts]
     where = target(world, call, len(items))

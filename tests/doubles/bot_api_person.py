@@ -68,7 +68,10 @@ class Person:
         """Change the text of a message of theirs."""
         assert not message.by_bot, "nobody edits the bot's messages but the bot"
         key = "caption" if "caption" in message.raw else "text"
-        message.raw |= {key: text, "edit_date": int(self._world.wall())}
+        marked = "caption_entities" if key == "caption" else "entities"
+        message.raw.pop(marked, None)
+        found = {marked: entities} if (entities := marks(text)) else {}
+        message.raw |= {key: text, "edit_date": int(self._world.wall())} | found
         kind = "edited_channel_post" if self._chat(message.chat_id).kind is ChatKind.CHANNEL else "edited_message"
         self._world.queue({kind: dict(message.raw)})
 
@@ -91,6 +94,7 @@ class Person:
         """Press an inline button; return the id of the query."""
         found = [button for row in message.buttons for button in row if button["text"] == label]
         assert found, f"there is no button {label!r}, but {message.labels}"
+        assert "callback_data" in found[0], f"the button {label!r} opens a page"
         query_id = str(random.randrange(10**17, 10**18))
         self._world.queries[query_id] = True
         query = {
@@ -123,11 +127,17 @@ class Person:
             head["from"] = self.raw
             chat.started = True
             chat.members.setdefault(self.id, "member")
+        if thread is None and reply_to is not None:
+            thread = reply_to.thread_id
         if thread is not None:
             assert thread in chat.topics, f"there is no topic {thread}"
             head |= {"message_thread_id": thread, "is_topic_message": True}
         if reply_to is not None:
             head["reply_to_message"] = reply_to.quoted()
+            if thread is None and chat.kind is ChatKind.SUPERGROUP:
+                head["message_thread_id"] = reply_to.message_id  # of no topic: Telegram numbers threads of replies too
+        elif thread is not None and chat.forum:
+            head["reply_to_message"] = topic_start(chat, thread)
         message = self._world.new_message(chat, head | parts, files=files or [])
         self._world.queue({"channel_post" if chat.kind is ChatKind.CHANNEL else "message": dict(message.raw)})
         return message
@@ -143,6 +153,19 @@ def marks(text: str) -> list[dict[str, Any]]:
         }
         for found in MARKED.finditer(text)
     ]
+
+
+def topic_start(chat: Chat, thread: int) -> dict[str, Any]:
+    """Return the message that a forum's topic began with: whatever is written there answers it."""
+    return {
+        "message_id": thread,
+        "date": 1_700_000_000,
+        "chat": chat.raw,
+        "from": {"id": 136817688, "is_bot": False, "first_name": "Owner"},
+        "message_thread_id": thread,
+        "is_topic_message": True,
+        "forum_topic_created": {"name": chat.topics[thread], "icon_color": 7322096},
+    }
 
 
 def captioned(caption: str) -> dict[str, Any]:

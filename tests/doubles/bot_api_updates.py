@@ -29,7 +29,7 @@ class UpdateQueue:
         self.waiting: list[dict[str, Any]] = []
         self.allowed: list[str] = []
         self.dropped: Counter[str] = Counter()
-        self.confirmed = 0
+        self.confirmed: list[int] = []
         self.conflicts = 0
         self.webhook = ""
 
@@ -102,7 +102,7 @@ class UpdateQueue:
             forgotten = [update for update in self.waiting if update["update_id"] < offset]
             self.waiting = [update for update in self.waiting if update["update_id"] >= offset]
         if forgotten:
-            self.confirmed = forgotten[-1]["update_id"]
+            self.confirmed += [update["update_id"] for update in forgotten]
             self._changed()
         return offset
 

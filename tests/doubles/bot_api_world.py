@@ -77,7 +77,7 @@ class Message:
 
     @property
     def thread_id(self) -> int | None:
-        return self.raw.get("message_thread_id")
+        return self.raw.get("message_thread_id") if self.raw.get("is_topic_message") else None
 
     @property
     def text(self) -> str:
@@ -92,7 +92,7 @@ class Message:
     def reply_to(self) -> int | None:
         """The id of the message it answers."""
         replied = self.raw.get("reply_to_message")
-        return None if replied is None else int(replied["message_id"])
+        return None if replied is None or "forum_topic_created" in replied else int(replied["message_id"])
 
     @property
     def buttons(self) -> list[list[dict[str, Any]]]:
@@ -117,13 +117,13 @@ class Limit:
     period_s: float
     times: deque[float] = field(default_factory=deque)
 
-    def wait_s(self, now: float) -> int:
-        """Count a message, or return how long to wait in whole seconds."""
+    def wait_s(self, now: float, messages: int) -> int:
+        """Count messages that come together, or return how long they are to wait in whole seconds."""
         while self.times and self.times[0] <= now - self.period_s:
             self.times.popleft()
         if len(self.times) >= self.messages:
             return max(1, math.ceil(self.times[0] + self.period_s - now))
-        self.times.append(now)
+        self.times.extend([now] * messages)
         return 0
 
 
@@ -146,6 +146,7 @@ class Chat:
 
     @property
     def raw(self) -> dict[str, Any]:
+        """Return it as it is in a message."""
         forum = {"is_forum": True} if self.forum else {}
         return {"id": self.id, "type": str(self.kind)} | self.names | forum
 
@@ -229,9 +230,15 @@ class World:
         """Wake who waits for what has just become true."""
         for entry in list(self._waiting):
             predicate, future = entry
-            if not future.done() and (value := predicate()):
-                future.set_result(value)
-                self._waiting.remove(entry)
+            if future.done():
+                continue
+            try:
+                value = predicate()
+            except Exception as error:  # it is the test's, not the request's
+                future.set_exception(error)
+            else:
+                if value:
+                    future.set_result(value)
 
     async def until(self, predicate: Callable[[], Result], timeout_s: float = UNTIL_S) -> Result:
         """Return what a predicate returns as soon as that is true.
@@ -371,11 +378,11 @@ class World:
     @property
     def confirmed(self) -> int:
         """The last update that was confirmed, 0 for none."""
-        return self.updates.confirmed
+        return self.updates.confirmed[-1] if self.updates.confirmed else 0
 
     def is_confirmed(self, update_id: int) -> bool:
         """Tell whether an update was given to the bot for good."""
-        return update_id <= self.confirmed
+        return update_id in self.updates.confirmed
 
     def renumber(self, next_id: int | None = None) -> None:
         """Number the next update at random."""

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import zlib
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -514,6 +515,7 @@ async def test_a_photo_has_sides_of_some_length(api, bot, picture):
 async def test_an_album_is_all_or_nothing(api, bot):
     """Two to ten, and no documents among pictures."""
     photos = [InputMediaPhoto(png(100 + count, 100), caption=f"picture {count}") for count in range(3)]
+    api.limit(ADA, 1, 30.0)  # of which an album is one sending
     given = await bot.send_media_group(ADA, photos)
     assert len({message.media_group_id for message in given}) == 1
     assert [message.text for message in api.sent] == ["picture 0", "picture 1", "picture 2"]
@@ -548,6 +550,9 @@ async def test_what_people_do_can_be_parsed(api, bot, ada):
     updates = await bot.get_updates()
     assert [entity.type for entity in updates[0].message.entities] == ["bot_command", "mention"]
     assert (updates[0].message.is_topic_message, updates[0].message.message_thread_id) == (True, 17)
+    assert updates[0].message.reply_to_message.forum_topic_created.name == "Deploys"
+    assert (message.reply_to, api.chat(GROUP)[1].reply_to) == (None, message.message_id)
+    assert updates[1].message.message_thread_id == 17
     assert updates[1].message.reply_to_message.text == "/status@courier_test_bot now, @grace"
     assert updates[2].edited_message.text == "/status later"
     assert updates[3].channel_post.sender_chat.id == CHANNEL
@@ -573,7 +578,7 @@ async def test_a_limit_makes_a_client_wait(api, bot, monkeypatch):
     await bot.send_message(ADA, "one")
     with pytest.raises(RetryAfter) as limited:
         await bot.send_message(ADA, "two")
-    assert limited.value.retry_after.total_seconds() == 30
+    assert limited.value.retry_after == timedelta(seconds=30)
     await bot.send_message(GROUP, "elsewhere")
     assert not api.violations
     with pytest.raises(RetryAfter):
@@ -645,6 +650,47 @@ async def test_a_portal_sends_a_client_elsewhere(api):
     assert api.portal_visits == 1
 
 
+async def test_a_request_waits_before_it_is_carried_out(api, bot):
+    """As on a network that swallows everything; cut off there, it never happened."""
+    held = api.hold("sendMessage", Where.BEFORE)
+    async with in_background(bot.send_message(ADA, "hello")) as sending:
+        await held.arrived
+        assert not api.sent
+        held.release()
+        await sending
+    held = api.hold("sendMessage", Where.BEFORE)
+    async with in_background(bot.send_message(ADA, "again")) as sending:
+        await held.arrived
+        held.cut()
+        with pytest.raises(NetworkError):
+            await sending
+    assert [message.text for message in api.sent] == ["hello"]
+
+
+async def test_a_download_breaks_off(api, bot, ada):
+    """In the middle, after which it can be had again."""
+    ada.send_document(ADA, b"contents" * 1000, "notes.txt")
+    (update,) = await bot.get_updates()
+    link = await update.message.document.get_file()
+    api.garbage("download", Garbage.BROKEN_OFF, where=Where.AFTER)
+    with pytest.raises(NetworkError):
+        await link.download_as_bytearray()
+    assert await link.download_as_bytearray() == b"contents" * 1000
+    assert len(api.calls_of("download")) == 2
+
+
+async def test_a_network_ends_abruptly(api, bot):
+    """Every connection is reset, a poll's too."""
+    async with in_background(bot.get_updates(timeout=50)) as poll:
+        await api.until(lambda: api.updates.polling)
+        await api.stop(abruptly=True)
+        with pytest.raises(NetworkError):
+            await poll
+    await api.start()
+    assert await bot.get_updates() == ()
+    assert api.updates.conflicts == 0
+
+
 async def test_a_server_goes_away_and_comes_back(api, bot, ada):
     """On its port, with what it knew."""
     async with in_background(bot.get_updates(timeout=50)) as poll:
@@ -657,6 +703,35 @@ async def test_a_server_goes_away_and_comes_back(api, bot, ada):
     ada.write(ADA, "meanwhile")
     await api.start()
     assert len(await bot.get_updates()) == 1
+
+
+async def test_a_request_that_breaks_the_server_is_noticed(api, bot):
+    """It is the client's fault, or the server's: nobody shall overlook it."""
+    api.queue({"message": object()})
+    with pytest.raises(NetworkError):
+        await bot.get_updates()
+    (violation,) = api.violations
+    assert violation.startswith("getUpdates: the server cannot cope with it: TypeError")
+
+
+async def test_a_predicate_that_fails_is_the_waiting_tests(api, bot):
+    """And not the request's."""
+    async with in_background(api.until(lambda: api.calls and api.sent[0])) as waiting:
+        await bot.get_me()
+        with pytest.raises(IndexError):
+            await waiting
+
+
+async def test_replies_outside_topics_have_a_thread_of_no_topic(api, bot, ada):
+    """In a supergroup: that number is no topic to write to."""
+    api.add_group(-1001900000003)
+    message = ada.write(-1001900000003, "hello")
+    reply = ada.write(-1001900000003, "hello again", reply_to=message)
+    _, update = await bot.get_updates()
+    assert (update.message.message_thread_id, update.message.is_topic_message) == (message.message_id, None)
+    assert reply.thread_id is None
+    with pytest.raises(BadRequest, match="Message thread not found"):
+        await bot.send_message(-1001900000003, "hello", message_thread_id=message.message_id)
 
 
 async def test_waiting_for_what_does_not_happen_ends(api):
