@@ -43,6 +43,8 @@ class BotApi(World):
         self.calls: list[Call] = []
         self.refusals: list[tuple[str, str]] = []  # the method and the description of every error that was no fault
         self.portal_visits = 0
+        self.requests = 0  # that have begun
+        self.interrupted = 0  # requests that did not come to their end, of which nothing was carried out
         self._faults = Faults()
         self._quiet: dict[tuple[str, int | None], float] = {}
         self._runner: web.AppRunner | None = None
@@ -164,26 +166,27 @@ class BotApi(World):
         if method is None:
             self.violations.append(f"unknown method {found[3]}")
             return answer(ApiError(404, "Not Found").body)
+        self.requests += 1
+        self.changed()
         call = Call(method, self.clock())
         if method == DOWNLOAD:
             call.parameters["file_path"] = found[3]
         try:
             return await self._answer(call, request)
+        except ConnectionError:  # the client has gone
+            raise
         except Exception as error:
             self.violations.append(f"{method}: the server cannot cope with it: {error!r}")
             raise
 
     async def _answer(self, call: Call, request: web.Request) -> web.StreamResponse:
         """Answer a request of a known method, or let go wrong what is to."""
-        error = None
         try:
-            if call.method == DOWNLOAD:
-                await request.read()
-            else:
-                await read_parameters(call, request)
-                check_parameters(call, METHODS[call.method].takes)
-        except ApiError as caught:
-            error = caught
+            error = await read(call, request)
+        except (asyncio.CancelledError, ConnectionError):
+            self.interrupted += 1
+            self.changed()
+            raise
         self.calls.append(call)
         self._check_patience(call)
         fault = self._faults.take(call)
@@ -238,6 +241,7 @@ class BotApi(World):
     # Whether a client waits as long as it was told to
 
     def _remember_wait(self, call: Call, body: dict[str, Any] | bytes) -> None:
+        """Note the answer, and until when nothing more may come if it says so."""
         call.answer = body
         if isinstance(body, bytes):
             call.status = 200
@@ -248,6 +252,7 @@ class BotApi(World):
             self._quiet[pace(call)] = self.clock() + wait_s
 
     def _check_patience(self, call: Call) -> None:
+        """Notice a request that comes too early, also one that was on its way: sending to a chat is one by one."""
         if call.at < self._quiet.get(pace(call), 0):
             self.violations.append(f"{call.method}: came to chat {call.chat} before retry_after was over")
 
@@ -276,6 +281,19 @@ class BotApi(World):
                 return web.Response(status=fault.status)
             case _:
                 return web.json_response({"error": "not_found"}, status=fault.status)
+
+
+async def read(call: Call, request: web.Request) -> ApiError | None:
+    """Read what a request carries; return what is wrong with it."""
+    try:
+        if call.method == DOWNLOAD:
+            await request.read()
+        else:
+            await read_parameters(call, request)
+            check_parameters(call, METHODS[call.method].takes)
+    except ApiError as error:
+        return error
+    return None
 
 
 def pace(call: Call) -> tuple[str, int | None]:

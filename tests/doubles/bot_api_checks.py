@@ -190,10 +190,13 @@ def check_url(url: object, where: str) -> None:
     """Refuse an address that Telegram does not link to: another scheme, or a host without a dot."""
     if not isinstance(url, str) or not url:
         raise mistake(f"{where} is empty")
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host = parts.hostname or ""
+    except ValueError:
+        raise mistake(f"{where} '{url}' is invalid: Wrong HTTP URL") from None
     if parts.scheme.lower() not in URL_SCHEMES:
         raise mistake(f"{where} '{url}' is invalid: Unsupported URL protocol")
-    host = parts.hostname or ""
     if parts.scheme.lower() != "tg" and "." not in host and ":" not in host:
         raise mistake(f"{where} '{url}' is invalid: Wrong HTTP URL")
 

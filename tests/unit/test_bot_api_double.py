@@ -342,6 +342,7 @@ WRONG_ENTITIES = {  # of the text "a😀 word and code"
     "an address of no scheme": [mark("text_link", 0, 1, url="docs/readme.md#top")],
     "a scheme that is not linked": [mark("text_link", 0, 1, url="ftp://example.org")],
     "a host without a dot": [mark("text_link", 0, 1, url="http://localhost:8000/")],
+    "half an address": [mark("text_link", 0, 1, url="http://[::1/")],
     "no user": [mark("text_mention", 0, 1)],
     "overlap": [mark("bold", 0, 6), mark("italic", 4, 6)],
     "bold in code": [mark("code", 4, 4), mark("bold", 5, 2)],
@@ -689,6 +690,22 @@ async def test_a_network_ends_abruptly(api, bot):
     await api.start()
     assert await bot.get_updates() == ()
     assert api.updates.conflicts == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
+async def test_a_request_that_never_ends_is_not_carried_out(api, kind):
+    """A client that was killed while it sent has sent nothing."""
+    _, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    head = (
+        f"POST /bot{api.token}/sendMessage HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 900\r\n\r\n"
+    )
+    writer.write(head.encode() + b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\nhel')
+    await writer.drain()
+    await api.until(lambda: api.requests == 1)
+    writer.close()
+    await writer.wait_closed()
+    await api.until(lambda: api.interrupted == 1)
+    assert (api.calls, api.sent, api.violations) == ([], [], [])
 
 
 async def test_a_server_goes_away_and_comes_back(api, bot, ada):
