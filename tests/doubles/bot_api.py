@@ -2,6 +2,17 @@
 
 What a good client never does is in ``violations``. Everything else a test asks of it is in ``bot_api_world``
 (chats, messages, records), ``bot_api_person`` (what people do) and here: faults, and the connection itself.
+
+::
+
+    async with BotApi() as api:
+        ada = api.person(412587349, "Ada")
+        chat = api.add_private_chat(ada)
+        api.cut("sendMessage", Where.AFTER, chat=chat.id)
+        ... a worker with api.url and api.token ...
+        ada.write(chat, "hello")
+        answer = await api.until(lambda: api.sent and api.sent[-1])
+        assert not api.violations
 """
 
 from __future__ import annotations
