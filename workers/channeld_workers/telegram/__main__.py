@@ -1,4 +1,4 @@
-"""The process: ``python -m channeld_workers.telegram``, started by the daemon; with ``check``, by ``channeld setup``."""
+"""The process: ``python -m channeld_workers.telegram``, which the daemon starts; with ``check``, the command line."""
 
 from __future__ import annotations
 

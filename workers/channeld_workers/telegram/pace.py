@@ -1,4 +1,4 @@
-"""How fast may be sent. Telegram takes about one message a second in a chat, 20 a minute in a group, 30 a second in all.
+"""How fast may be sent: about a message a second in a chat, 20 a minute in a group, 30 a second in all.
 
 Source: core.telegram.org/bots/faq ("my bot is hitting limits"). Short bursts are tolerated. Pure: times are passed in.
 """
@@ -67,6 +67,8 @@ class Pace:
     def _forget_quiet(self, now: float) -> None:
         if len(self._chats) >= _MOST_CHATS:
             self._chats = {
-                chat: bucket for chat, bucket in self._chats.items() if now - bucket.at < bucket.rate.burst / bucket.rate.per_s
+                chat: bucket
+                for chat, bucket in self._chats.items()
+                if now - bucket.at < bucket.rate.burst / bucket.rate.per_s
             }
             self._closed_until = {chat: until for chat, until in self._closed_until.items() if until > now}

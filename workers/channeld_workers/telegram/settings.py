@@ -10,6 +10,7 @@ import msgspec
 from channeld_workers.process import BadSettings
 from channeld_workers.telegram import reactions
 from channeld_workers.telegram.patterns import BadPattern, Patterns, compile_patterns
+from channeld_workers.telegram.rendering import Mode
 
 _MB = 1_000_000
 
@@ -21,7 +22,7 @@ class Settings(msgspec.Struct, kw_only=True):
     ack_reaction: str
     mention_patterns: list[str]
     text_chunk_limit: int  # UTF-16 code units
-    chunk_mode: str  # newline | length
+    chunk_mode: Mode
     reply_to_mode: str  # first | all | off
     text_file_above: int  # characters; 0: never
     silent: bool

@@ -11,7 +11,19 @@ from typing import Final
 
 import uvicorn
 
-from channeld.ipc.messages import Capabilities, Failed, Fetch, HistoryItem, NotFetched, Notice, Presence, Prompt, Send, Sent, Typing
+from channeld.ipc.messages import (
+    Capabilities,
+    Failed,
+    Fetch,
+    HistoryItem,
+    NotFetched,
+    Notice,
+    Presence,
+    Prompt,
+    Send,
+    Sent,
+    Typing,
+)
 from channeld_workers.runtime import BadCredentials, BadSettings, Outcome, Runtime
 from channeld_workers.web import ids, render
 from channeld_workers.web.api import Api

@@ -1,0 +1,232 @@
+"""Telegram as a platform: one bot, its chats and what is shown in them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any, Final
+
+from telegram.error import InvalidToken, TelegramError
+
+from channeld.ipc.messages import (
+    Accepted,
+    Capabilities,
+    Fetch,
+    Fetched,
+    HistoryItem,
+    Inbound,
+    NotFetched,
+    Notice,
+    Presence,
+    Prompt,
+    Refused,
+    Send,
+    Typing,
+)
+from channeld_workers.runtime import BadCredentials, Outcome, Runtime
+from channeld_workers.telegram.api import Client
+from channeld_workers.telegram.courtesies import Courtesies
+from channeld_workers.telegram.downloads import Downloads
+from channeld_workers.telegram.keyboards import REPLY, read_data
+from channeld_workers.telegram.polling import Poller, check_token, is_fresh_message
+from channeld_workers.telegram.prompts import Prompts
+from channeld_workers.telegram.sending import Sender
+from channeld_workers.telegram.settings import read_settings
+from channeld_workers.telegram.updates import Account, Moved, Standing, Tap, Unreadable, read
+
+_FIRST_TRY_S: Final = 8.0
+"""How long the start waits for the server; then the worker is ready all the same, and says what is the matter."""
+_WAITS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+COMMANDS: Final = [
+    {"command": "status", "description": "Who listens, and what waits"},
+    {"command": "now", "description": "Do not wait for Claude's turn to end"},
+    {"command": "help", "description": "What this bot does"},
+]
+
+
+class TelegramPlatform:
+    """One bot account."""
+
+    name = "telegram"
+    capabilities = Capabilities(
+        tools=["reply", "edit_message", "react", "download_attachment"],
+        max_text=100_000,
+        max_file_bytes=2_000_000_000,
+        buttons=True,
+        presence=True,
+        prompts=True,
+        notices=True,
+    )
+
+    def __init__(self) -> None:
+        self._account: Account | None = None
+        self._polling: asyncio.Task[None] | None = None
+        self._client: Client | None = None
+        self._albums: dict[str, None] = {}
+
+    async def start(self, runtime: Runtime) -> str:
+        """Connect, and return the bot's name; without the network, that it was not reached yet."""
+        self._runtime = runtime
+        self._settings, self._patterns = read_settings(runtime.worker, runtime.settings)
+        if runtime.token is None:
+            raise BadCredentials(
+                "There is no token for this bot.",
+                hint=f"Get one from @BotFather, then: channeld setup {runtime.worker}",
+            )
+        try:
+            self._client = client = Client(runtime.token, self._settings.api_base_url)
+        except InvalidToken:
+            raise BadCredentials(
+                "The token is none of Telegram's.",
+                hint=f"Copy it from @BotFather whole, then: channeld setup {runtime.worker}",
+            ) from None
+        await client.open()
+        self._sender = Sender(client, self._settings, self._moved, self._doubt)
+        self._downloads = Downloads(client, self._settings, runtime.inbox)
+        self._prompts = Prompts(runtime, client)
+        self._courtesies = Courtesies(runtime, client)
+        self._poller = Poller(runtime, client, self._take, self._albums_seen)
+        try:
+            async with asyncio.timeout(_FIRST_TRY_S):
+                await self._learn_account(client)
+        except (TelegramError, TimeoutError) as error:
+            runtime.log.warning("telegram_not_reached", reason=type(error).__name__)
+        self._polling = runtime.spawn(self._receive(client), "polling")
+        return self._account_name()
+
+    async def send(self, part: Send) -> Outcome:
+        """Carry out one part."""
+        return await self._sender.send(part)
+
+    async def fetch(self, wanted: Fetch) -> Fetched | NotFetched:
+        """Bring a file into the inbox."""
+        return await self._downloads.fetch(wanted)
+
+    def receipt(self, item: HistoryItem) -> None:
+        """Never called: Telegram has no place for the states of messages."""
+
+    def presence(self, presence: Presence) -> None:
+        """Nothing to show: whoever writes is told what matters to him."""
+
+    def typing(self, typing: Typing) -> None:
+        """Show that Claude works on a message of a chat."""
+        self._courtesies.typing(typing)
+
+    def prompt(self, prompt: Prompt) -> None:
+        """Show what Claude Code asks, or that it is settled."""
+        self._prompts.put(prompt)
+
+    def notice(self, notice: Notice) -> None:
+        """Show channeld's own words."""
+        self._courtesies.say(notice)
+
+    async def stop(self) -> None:
+        """Stop polling; what was not confirmed comes again."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait({self._polling})
+        if self._client is not None:
+            await self._client.close_connections()
+
+    # -- the account
+
+    async def _receive(self, client: Client) -> None:
+        """Poll, as soon as it is known who the bot is: whether a message mentions it cannot be told before."""
+        tries = 0
+        while self._account is None:
+            self._runtime.trouble(
+                "unreachable", "Telegram cannot be reached: no messages come or go.", "It is tried again for ever."
+            )
+            ceiling = _WAITS_S[min(tries, len(_WAITS_S) - 1)]
+            await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+            tries += 1
+            try:
+                await self._learn_account(client)
+            except TelegramError as error:
+                self._runtime.log.warning("telegram_not_reached", reason=error.message)
+            else:
+                self._runtime.account_known(self._account_name())
+        self._runtime.spawn(self._courtesies.set_commands(COMMANDS), "commands")
+        await self._poller.run()
+
+    async def _learn_account(self, client: Client) -> None:
+        me = await check_token(client)
+        self._account = Account(me["id"], me["username"], self._runtime.worker, self._patterns)
+
+    def _account_name(self) -> str:
+        return f"@{self._account.username}" if self._account is not None else "not reached yet"
+
+    def _doubt(self) -> None:
+        self._poller.doubted = True
+
+    # -- updates
+
+    async def _take(self, update: dict[str, Any]) -> Accepted | Refused | None:
+        """Offer what an update is to channeld."""
+        assert self._account is not None
+        match read(update, self._account, max_bytes=self._settings.max_download_bytes):
+            case Inbound() as event:
+                return await self._take_event(event)
+            case Tap() as tap:
+                return await self._take_tap(tap, update)
+            case Moved(old=old, new=new):
+                return await self._runtime.moved(old, new)
+            case Unreadable(reason=reason, event=event):
+                self._runtime.log.warning("update_not_read", reason=reason, update_id=_number(update))
+                return await self._runtime.offer(event) if event is not None else None
+            case Standing(chat=chat, status=status, group=group):
+                self._runtime.log.info("standing_changed", chat=chat, status=status, group=group)
+                return None
+            case None:
+                return None
+
+    async def _take_event(self, event: Inbound) -> Accepted | Refused:
+        told = await self._prompts.reply(event)
+        if told is not None:
+            if told:
+                self._courtesies.say(Notice(chat=event.chat, text=told, reply_to=event.message_id))
+            return Accepted(ref=0, command=True)
+        if event.album is not None:
+            self._albums[event.album] = None
+        answer = await self._runtime.offer(event)
+        if self._settings.ack_reaction and is_fresh_message(event, answer):
+            self._courtesies.react(event.chat, event.message_id, self._settings.ack_reaction)
+        return answer
+
+    async def _take_tap(self, tap: Tap, update: dict[str, Any]) -> Accepted | Refused | None:
+        """Take a tap, and answer it: else the sender's client waits for a minute."""
+        kind = (read_data(tap.data) or ("",))[0]
+        if kind == REPLY:
+            event = Inbound(
+                event_key=tap.event_key, chat=tap.chat, message_id=tap.message_id, sender_id=tap.sender_id,
+                sender=tap.sender, text=tap.label, sent_at=0.0, kind="button", chat_title=tap.chat_title,
+                thread=tap.thread, group=tap.group, bot=tap.bot,
+            )  # fmt: skip
+            answer = await self._runtime.offer(event)
+            if isinstance(answer, Accepted):
+                self._courtesies.answer_tap(tap.id, f"✔ {tap.label}")
+            elif not answer.retry:
+                self._courtesies.answer_tap(tap.id, "")
+            return answer
+        self._courtesies.answer_tap(tap.id, await self._prompts.tap(tap, _markup_of(update)))
+        return None
+
+    def _albums_seen(self) -> list[str]:
+        """Return the albums of the messages that came since this was last asked: the next poll may bring more."""
+        seen, self._albums = list(self._albums), {}
+        return seen
+
+    async def _moved(self, old: int, new: int) -> None:
+        """Telegram says, as something is sent, that a group has a new id."""
+        await self._runtime.moved(f"{self._runtime.worker}:{old}", f"{self._runtime.worker}:{new}")
+
+
+def _markup_of(update: dict[str, Any]) -> object:
+    """Return the buttons of the message that a tap is on, as Telegram says it."""
+    query = update.get("callback_query")
+    message = query.get("message") if isinstance(query, dict) else None
+    return message.get("reply_markup") if isinstance(message, dict) else None
+
+
+def _number(update: object) -> object:
+    return update.get("update_id") if isinstance(update, dict) else None

@@ -1,0 +1,164 @@
+"""Receives updates: offers each, and confirms only what the daemon has on disk or has refused.
+
+python-telegram-bot's own polling keeps updates in memory and confirms them before anybody has them, so a crash loses
+them; and one that it cannot read costs its whole batch. Here the raw list is read update by update.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from telegram.error import Conflict, InvalidToken, TelegramError
+
+from channeld.core.model import Inbound
+from channeld.ipc.messages import Accepted, Refused
+from channeld_workers.runtime import BadCredentials, Runtime
+from channeld_workers.telegram.api import POLL_S, Client, TooFast
+
+KINDS: Final = [
+    "message", "edited_message", "channel_post", "edited_channel_post", "callback_query", "message_reaction",
+    "my_chat_member",
+]  # fmt: skip
+"""The server keeps this list until another is named, so all that is wanted has to be in it."""
+_QUIET_S: Final = 1
+"""An album is complete when nothing has come for so long."""
+_WAITS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_CONFLICT_S: Final = (2.0, 5.0, 10.0, 30.0)
+_OFFER_AGAIN_S: Final = 2.0
+_TROUBLE_AFTER: Final = 2
+"""Failures in a row before people are told: one alone is everyday life."""
+
+Take = Callable[[dict[str, Any]], Awaitable[Accepted | Refused | None]]
+"""Offers an update, and returns the daemon's answer; None where there is nothing to offer."""
+
+
+class Poller:
+    """The one poller of a bot.
+
+    Args:
+        runtime: the daemon.
+        client: the bot.
+        take: offers an update.
+        albums_seen: returns the albums that updates belonged to since it was last called.
+    """
+
+    def __init__(self, runtime: Runtime, client: Client, take: Take, albums_seen: Callable[[], list[str]]) -> None:
+        self._runtime, self._client, self._take, self._albums_seen = runtime, client, take, albums_seen
+        self._offset: int | None = None
+        self._albums: list[str] | None = None
+        """Those that may still grow, as the daemon was told; None: it was told nothing yet."""
+        self._failures = 0
+        self._told: str | None = None
+        self.doubted = False
+        """The server has refused the token somewhere: it is looked at before the next poll."""
+
+    async def run(self) -> None:
+        """Poll for ever.
+
+        Raises:
+            BadCredentials: the token is not valid any more.
+        """
+        while True:
+            try:
+                if self.doubted:
+                    await check_token(self._client)
+                    self.doubted = False
+                updates = await self._client.updates(self._offset, _QUIET_S if self._albums else POLL_S, KINDS)
+            except TooFast as wait:
+                await asyncio.sleep(wait.delay_s)
+            except Conflict as error:
+                await self._conflict(error)
+            except InvalidToken:
+                self.doubted = True
+                await self._pause(_WAITS_S)
+            except TelegramError as error:
+                self._failed(
+                    "unreachable", f"Telegram cannot be reached: {error.message}.", "It is tried again for ever."
+                )
+                await self._pause(_WAITS_S)
+            else:
+                self._recovered()
+                await self._offer(updates)
+
+    async def _offer(self, updates: list[Any]) -> None:
+        """Offer updates until each is on disk or refused for good, then let the next poll confirm them."""
+        left = updates
+        while left:
+            answers = await asyncio.gather(*(self._take(update) for update in left))
+            left = [
+                update for update, answer in zip(left, answers, strict=True)
+                if isinstance(answer, Refused) and answer.retry
+            ]  # fmt: skip
+            if left:
+                await asyncio.sleep(_OFFER_AGAIN_S)
+        numbers = [n for update in updates if isinstance(update, dict) and type(n := update.get("update_id")) is int]
+        if numbers:
+            self._offset = numbers[-1] + 1  # not the highest: after a quiet week they may begin anew
+        open_albums = self._albums_seen()
+        if open_albums != self._albums:
+            self._albums = open_albums
+            self._runtime.albums(open_albums)
+
+    async def _conflict(self, error: Conflict) -> None:
+        webhook = "webhook" in error.message.lower()
+        if webhook:
+            text = "A webhook is set on this bot, so nothing can be fetched; messages wait at Telegram."
+            hint = f"Remove it, unless another program needs it: channeld setup {self._runtime.worker}"
+        else:
+            text = "Another program fetches this bot's messages; those that it does not take wait at Telegram."
+            hint = "Stop it: another channeld, or a session with the official plugin. One token, one poller."
+        self._failed("webhook" if webhook else "conflict", text, hint)
+        await self._pause(_CONFLICT_S)
+
+    def _failed(self, code: str, text: str, hint: str) -> None:
+        self._failures += 1
+        if self._failures >= _TROUBLE_AFTER and self._told != code:
+            if self._told is not None:
+                self._runtime.trouble(self._told)
+            self._told = code
+            self._runtime.log.warning("polling_failed", code=code, reason=text)
+            self._runtime.trouble(code, text, hint)
+
+    def _recovered(self) -> None:
+        self._failures = 0
+        if self._told is not None:
+            self._runtime.log.info("polling_recovered", code=self._told)
+            self._runtime.trouble(self._told)
+            self._told = None
+
+    async def _pause(self, waits_s: tuple[float, ...]) -> None:
+        """Wait, longer with every failure, and never in step with others."""
+        ceiling = waits_s[min(self._failures, len(waits_s) - 1)]
+        await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+
+
+async def check_token(client: Client) -> dict[str, Any]:
+    """Return what the server says of the bot.
+
+    Raises:
+        BadCredentials: it says, in the Bot API's own words, that there is no such bot.
+        telegram.error.TelegramError: it cannot be asked now.
+    """
+    try:
+        me = await client.call("getMe")
+    except InvalidToken:
+        raise BadCredentials(
+            "Telegram does not know this token: it was mistyped or revoked.",
+            hint="Get it from @BotFather, then: channeld setup WORKER.",
+        ) from None
+    if not isinstance(me, dict) or not isinstance(me.get("id"), int) or not isinstance(me.get("username"), str):
+        raise TelegramError("the answer says nothing of a bot")
+    return me
+
+
+def is_offered(answer: object) -> bool:
+    """Tell whether an event is on disk now for the first time."""
+    return isinstance(answer, Accepted) and not answer.duplicate and not answer.command
+
+
+def is_fresh_message(event: Inbound, answer: object) -> bool:
+    """Tell whether a message has just been taken in."""
+    return event.kind == "message" and is_offered(answer)
