@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from html import unescape
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -41,6 +42,9 @@ _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _MENTION: Final = "tg://user?id="
 _LONGEST_URL: Final = 2048
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9_+#.-]{1,32}")
+_EXTRA: Final = frozenset({"url", "language"})
+_NO_URL: Final = re.compile(r"[\x00-\x20\x7f]")
+_ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _TARGET: Final = re.compile(r"\]\(<?(https?://[^\s<>()]+)")
 
 
@@ -103,10 +107,10 @@ def _converted(markdown: str) -> Piece:
         return Piece(markdown, [])
     text = text.translate(back)
     spans = to_spans(Piece(text, [entity.to_dict() for entity in entities]))
-    text, spans = _linked(text, [_restored(span, back) for span in spans])
+    text, spans = _noted(text, [_restored(span, back) for span in spans])
     text, spans = _without_edges(text, spans)
-    text = "\n".join(line for line in (text, *_unshown(markdown, text, spans)) if line)
-    return to_piece(text, settle(text, spans))
+    spans = settle(text, spans)
+    return to_piece("\n".join(line for line in (text, *_unshown(markdown, text, spans)) if line), spans)
 
 
 def _may_have_formulas(markdown: str) -> bool:
@@ -128,18 +132,25 @@ def _shields(text: str) -> dict[str, str]:
 
 
 def _restored(span: Span, back: dict[int, str]) -> Span:
-    """Return a span whose link or language has its own signs again, and of a language only the name."""
-    extra = {key: str(value).translate(back) for key, value in span.extra.items() if key in {"url", "language"}}
-    if "language" in extra:
-        name = _LANGUAGE.match(extra.pop("language"))
-        extra |= {"language": name[0]} if name else {}
-    return span._replace(extra=extra)
+    """Return a span whose link or language has its own signs again."""
+    if not span.extra:
+        return span
+    return span._replace(extra={key: str(value).translate(back) for key, value in span.extra.items() if key in _EXTRA})
 
 
-def _linked(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
-    """Return text and spans in which only allowed links are links, and other targets are written behind their text."""
+def _noted(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    """Return text and spans without what Telegram does not take of links and languages.
+
+    The target of a link is written behind its text, and before a code block what follows the name of its language.
+    """
     kept, notes = [], []
     for span in spans:
+        if span.kind == "pre" and "language" in span.extra:
+            name, note = _language(span.extra["language"])
+            kept.append(span._replace(extra={"language": name} if name else {}))
+            if note:
+                notes.append((span.start, f"{note}\n"))
+            continue
         url = span.extra.get("url", "")
         if span.kind != "text_link" or _is_link(url):
             kept.append(span)
@@ -163,8 +174,14 @@ def _linked(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
     return "".join(parts), moved
 
 
+def _language(info: str) -> tuple[str, str]:
+    """Return the name of a language as Telegram takes it, and the rest of what stands behind a fence."""
+    name, _, rest = info.partition(" ")
+    return (name, rest.strip()) if _LANGUAGE.fullmatch(name) else ("", info)
+
+
 def _is_link(url: str) -> bool:
-    if len(url) > _LONGEST_URL or any(char <= " " or char == "\x7f" for char in url):
+    if len(url) > _LONGEST_URL or _NO_URL.search(url):
         return False
     if url.startswith(_MENTION):
         return url.removeprefix(_MENTION).isdecimal()
@@ -191,5 +208,6 @@ def _unshown(markdown: str, text: str, spans: list[Span]) -> list[str]:
     """
     if "](" not in markdown:
         return []
-    shown = {span.extra.get("url") for span in spans}
-    return list(dict.fromkeys(url for url in _TARGET.findall(markdown) if url not in shown and url not in text))
+    shown = "\n".join([text, *(span.extra.get("url", "") for span in spans)])
+    targets = dict.fromkeys(unescape(_ESCAPED.sub(r"\1", url)) for url in _TARGET.findall(markdown))
+    return [url for url in targets if url not in shown]
