@@ -93,6 +93,7 @@ def test_a_code_block_keeps_its_language_and_indentation():
         "if a || b || c",
         "[1]: https://example.org/one",
         "[^1]: A footnote.",
+        "| a | b |\n|---|---|\n| x | y | z |",
         "~5 minutes, ~6 at most",
         "```\n```",
         "\N{PRIVATE USE ONE} \ue000\ue001 <i>",
@@ -141,6 +142,12 @@ def test_entities_move_with_a_target_that_is_written_out():
         ("bold", "see main.py (src/main.py) 👍"),
         ("italic", "now"),
     ]
+
+
+def test_a_table_with_a_bar_in_its_code_is_no_table():
+    """Its last cell would be left out; so its lines stay as they are."""
+    assert shown(convert("| a | b |\n|---|---|\n| `x | y` | **z** |")) == [("code", "x | y"), ("bold", "z")]
+    assert shown(convert("> | a | b |\n> |---|---|\n> | `x \\| y` | z |"))[1][0] == "pre"
 
 
 def test_plain_text_is_not_touched():

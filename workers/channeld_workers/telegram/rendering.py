@@ -38,6 +38,9 @@ _MEANT: Final = re.compile(
 """Signs that would make the library leave something out are group 1: of HTML, sums of money, a logical or, and the
 definition of a link's target. What is meant as Markdown is matched first."""
 
+_RULE: Final = re.compile(r"^[ \t>]*+[|:-][ \t|:-]*+\r?$", re.MULTILINE)
+"""The line below the head of a table."""
+
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _MENTION: Final = "tg://user?id="
 _LONGEST_URL: Final = 2048
@@ -102,6 +105,7 @@ def _converted(markdown: str) -> Piece:
     shields = _shields(markdown)
     back = {ord(shield): char for char, shield in shields.items()}
     source = _MEANT.sub(lambda found: shields[found[1]] if found[1] else found[0], markdown)
+    source = _with_cells(source, shields["|"])
     text, entities = telegramify_markdown.convert(source, latex_escape=_may_have_formulas(markdown), config=_CONFIG)
     if len(text) > MOST_GROWTH * len(markdown) + _SMALL:
         return Piece(markdown, [])
@@ -129,6 +133,34 @@ def _shields(text: str) -> dict[str, str]:
     """Return for each sign a private character (U+E000 to U+F8FF) that the text does not contain."""
     unused = (char for code in range(0xE000, 0xF900) if (char := chr(code)) not in text)
     return {sign: next(unused) for sign in _SHIELDED}
+
+
+def _with_cells(source: str, shield: str) -> str:
+    """Return Markdown in which a table with a row that is longer than its head is no table.
+
+    Of such a row the cells beyond the head's would be left out: mostly it is code with a | in it.
+    """
+    if not _RULE.search(source):
+        return source
+    lines = source.split("\n")
+    at = 1
+    while at < len(lines):
+        rule = at
+        at += 1
+        if not ("|" in lines[rule] and "-" in lines[rule] and _RULE.fullmatch(lines[rule])):
+            continue
+        most = _bars(lines[rule])
+        while at < len(lines) and lines[at].strip(" \t\r>"):
+            if _bars(lines[at]) > most:
+                lines[rule] = lines[rule].replace("|", shield)
+            at += 1
+    return "\n".join(lines)
+
+
+def _bars(row: str) -> int:
+    """Return how many | are between the cells of a row."""
+    cells = row.replace("\\|", "").strip(" \t\r>")
+    return cells.removeprefix("|").removesuffix("|").count("|")
 
 
 def _restored(span: Span, back: dict[int, str]) -> Span:
