@@ -157,7 +157,7 @@ def test_plain_text_is_not_touched():
 
 
 @pytest.mark.parametrize(
-    "sign", [*"`*_~[<&\\|$#->+=", "1. ", "  ", "\t", "||", "**", "![", "\\(", "$$", "- ", "\ud800"]
+    "sign", [*"`*_~[<&\\|$#->+=", "1. ", "1) > ", "* - ", "  ", "\t", "||", "**", "![", "\\(", "$$", "- ", "\ud800"]
 )
 def test_long_nonsense_is_converted_in_time(sign):
     """No sign, however often it comes, stops the worker."""
@@ -173,10 +173,18 @@ def test_a_text_beyond_all_measure_is_sent_as_it_is():
     assert convert(text) == Piece(text, [])
 
 
-def test_a_table_that_would_be_mostly_blanks_is_sent_as_it_is():
-    """Padding makes no hundred messages."""
-    text = "|a|b|\n|-|-|\n" + f"|{'x' * 2000}|y|\n" + "|1|2|\n" * 300
-    assert convert(text).text == text
+@pytest.mark.parametrize(
+    "table",
+    [
+        "|a|b|\n|-|-|\n" + f"|{'x' * 2000}|y|\n" + "|1|2|\n" * 300,
+        "a|" * 9000 + "\n" + "-|" * 9000 + "\n" + "1|2|3\n" * 9000,
+    ],
+)
+def test_a_table_that_would_be_mostly_blanks_is_no_table(table):
+    """Padding makes no hundred messages, and does not fill the memory. The rest is formatted."""
+    piece = convert(f"**see**\n\n{table}")
+    assert piece.text == f"see\n\n{table}".rstrip()
+    assert shown(piece) == [("bold", "see")]
 
 
 def test_a_library_that_fails_costs_the_formatting_only(monkeypatch):
@@ -319,6 +327,12 @@ def test_nothing_that_shows_makes_no_part(text):
     """Telegram does not take an empty message."""
     assert split(plain(text)) == []
     assert split(plain(text), 2) == []
+
+
+@pytest.mark.parametrize("text", ["\u0600", "\ue000", "\u0301a", ".", "\U000110bd"])
+def test_what_shows_is_a_part(text):
+    """A number sign of Arabic is no control character, and a private one is a box."""
+    assert texts(plain(text), 2) == [text]
 
 
 def test_a_limit_below_a_character_is_a_mistake():

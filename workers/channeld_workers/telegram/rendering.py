@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from html import unescape
+from itertools import zip_longest
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,11 +21,14 @@ MOST_CHARACTERS: Final = 100_000
 """Longer texts are sent as they are: no chat reply is that long, and the library's time is not always linear."""
 
 MOST_GROWTH: Final = 3
-"""How many times as long as its source a text may become: a table whose cells differ much is mostly blanks."""
+"""How many times as long as its source a text may become, by blanks in tables and before the items of lists."""
 _SMALL: Final = 5000
 
 _SIGN: Final = re.compile(r"[`*_~\[\]<>&\\|$\r\0]|^[\s#+=-]|\s$|^\d{1,9}[.)]|^\n|\n\n\n|\n\Z", re.MULTILINE)
 """What a text without Markdown has none of: it is its own conversion."""
+
+_ENDLESS: Final = re.compile(r"^(?:[ \t>]*+(?:[*+-]|\d{1,9}[.)])[ \t]++){20}", re.MULTILINE)
+"""Lists in lists, opened in one line. Each would get a line with all their indentation: of 100 kB, a gigabyte."""
 
 _SHIELDED: Final = "<$|:"
 _MEANT: Final = re.compile(
@@ -82,7 +86,7 @@ def convert(markdown: str) -> Piece:
     cannot do is returned as it is.
     """
     text = _whole(markdown)
-    if not _SIGN.search(text) or len(text) > MOST_CHARACTERS:
+    if not _SIGN.search(text) or len(text) > MOST_CHARACTERS or _ENDLESS.search(text):
         return Piece(text, [])
     try:
         piece = _converted(text)
@@ -105,9 +109,9 @@ def _converted(markdown: str) -> Piece:
     shields = _shields(markdown)
     back = {ord(shield): char for char, shield in shields.items()}
     source = _MEANT.sub(lambda found: shields[found[1]] if found[1] else found[0], markdown)
-    source = _with_cells(source, shields["|"])
+    source = _with_fair_tables(source, shields["|"])
     text, entities = telegramify_markdown.convert(source, latex_escape=_may_have_formulas(markdown), config=_CONFIG)
-    if len(text) > MOST_GROWTH * len(markdown) + _SMALL:
+    if len(text) > _most(markdown):
         return Piece(markdown, [])
     text = text.translate(back)
     spans = to_spans(Piece(text, [entity.to_dict() for entity in entities]))
@@ -115,6 +119,11 @@ def _converted(markdown: str) -> Piece:
     text, spans = _without_edges(text, spans)
     spans = settle(text, spans)
     return to_piece("\n".join(line for line in (text, *_unshown(markdown, text, spans)) if line), spans)
+
+
+def _most(markdown: str) -> int:
+    """Return how many characters a conversion may have."""
+    return MOST_GROWTH * len(markdown) + _SMALL
 
 
 def _may_have_formulas(markdown: str) -> bool:
@@ -135,10 +144,11 @@ def _shields(text: str) -> dict[str, str]:
     return {sign: next(unused) for sign in _SHIELDED}
 
 
-def _with_cells(source: str, shield: str) -> str:
-    """Return Markdown in which a table with a row that is longer than its head is no table.
+def _with_fair_tables(source: str, shield: str) -> str:
+    """Return Markdown in which a table that the library would spoil is no table: its lines stay as they are.
 
-    Of such a row the cells beyond the head's would be left out: mostly it is code with a | in it.
+    Of a row that is longer than the head the rest would be left out (mostly it is code with a | in it), and cells that
+    differ much would be filled up with blanks, for megabytes.
     """
     if not _RULE.search(source):
         return source
@@ -149,18 +159,19 @@ def _with_cells(source: str, shield: str) -> str:
         at += 1
         if not ("|" in lines[rule] and "-" in lines[rule] and _RULE.fullmatch(lines[rule])):
             continue
-        most = _bars(lines[rule])
         while at < len(lines) and lines[at].strip(" \t\r>"):
-            if _bars(lines[at]) > most:
-                lines[rule] = lines[rule].replace("|", shield)
             at += 1
+        rows = [_cells(line) for line in lines[rule - 1 : at]]
+        widths = [max(map(len, column)) + len(" | ") for column in zip_longest(*rows, fillvalue="")]
+        if len(widths) > len(rows[1]) or sum(widths) * len(rows) > _most(source):
+            lines[rule] = lines[rule].replace("|", shield)
     return "\n".join(lines)
 
 
-def _bars(row: str) -> int:
-    """Return how many | are between the cells of a row."""
-    cells = row.replace("\\|", "").strip(" \t\r>")
-    return cells.removeprefix("|").removesuffix("|").count("|")
+def _cells(row: str) -> list[str]:
+    """Return the cells of a table's row."""
+    bare = row.replace("\\|", "").strip(" \t\r>")
+    return bare.removeprefix("|").removesuffix("|").split("|")
 
 
 def _restored(span: Span, back: dict[int, str]) -> Span:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
+from channeld_workers.telegram.graphemes import PREPENDED
+
 MOST_ENTITIES: Final = 100
 """Entities of a message that Telegram looks at."""
 WHITE: Final = " \t\n\r"
@@ -67,6 +69,7 @@ def _shows(char: str) -> bool:
     return (
         "!" <= char <= "~"
         or not (char.isspace() or char in _UNSEEN or unicodedata.category(char)[0] == "C" or _is_selector(char))
+        or char in PREPENDED
         or unicodedata.category(char) in {"Co", "Cn"}  # private or newer than this Python: a box, at least
     )
 
