@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from html import unescape
-from itertools import zip_longest
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -162,8 +161,10 @@ def _with_fair_tables(source: str, shield: str) -> str:
         while at < len(lines) and lines[at].strip(" \t\r>"):
             at += 1
         rows = [_cells(line) for line in lines[rule - 1 : at]]
-        widths = [max(map(len, column)) + len(" | ") for column in zip_longest(*rows, fillvalue="")]
-        if len(widths) > len(rows[1]) or sum(widths) * len(rows) > _most(source):
+        widths: dict[int, int] = {}
+        for row in rows:
+            widths |= {column: max(len(cell) + 3, widths.get(column, 0)) for column, cell in enumerate(row)}
+        if len(widths) > len(rows[1]) or sum(widths.values()) * len(rows) > _most(source):
             lines[rule] = lines[rule].replace("|", shield)
     return "\n".join(lines)
 
