@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 from channeld.core.model import Attachment
 from channeld_workers.files import safe_mime, safe_name
 from channeld_workers.telegram.people import title_of, user
-from channeld_workers.telegram.raw import Raw, count, integer, line, table, tables, words
+from channeld_workers.telegram.raw import Raw, count, integer, is_handle, line, table, tables, words
 
 FETCH_LIMIT: Final = 20 * 1024 * 1024
 """Bytes of a file that a bot can fetch (https://core.telegram.org/bots/api#getfile)."""
-_TOKEN_LIMIT: Final = 512
 _NAMES_SHOWN: Final = 10
 
 _NO_CONTENT: Final = """
@@ -94,7 +93,7 @@ def _file(value: object, name: str, mime: str) -> Attachment:
         name=safe_name(words(raw.get("file_name"), 1000) or name),
         mime=safe_mime(claimed or mime),
         size=count(raw.get("file_size")),
-        token=token if type(token) is str and 0 < len(token) <= _TOKEN_LIMIT and token.isascii() else None,
+        token=token if is_handle(token) else None,
     )
 
 

@@ -18,7 +18,7 @@ from channeld_workers.telegram.mentions import is_addressed
 from channeld_workers.telegram.patterns import Patterns
 from channeld_workers.telegram.people import Person, Place, author, place, speaking_chat, user
 from channeld_workers.telegram.quotes import forwarded_from, quoted
-from channeld_workers.telegram.raw import Raw, integer, line, table, tables, words
+from channeld_workers.telegram.raw import Raw, integer, is_handle, line, table, tables, words
 
 TEXT_LIMIT: Final = 100_000
 """Characters of a text that are kept: far more than Telegram lets through."""
@@ -164,7 +164,7 @@ def _read_message(kind: str, message: Raw, update: Raw, account: Account, max_by
         mentioned=where.group and is_addressed(message, written, account.id, account.username, account.patterns),
         bot=who.bot,
         attachments=attachments,
-        album=f"{where.number}:{album}" if type(album) is str and 0 < len(album) <= 64 else None,
+        album=f"{where.number}:{album}" if is_handle(album) else None,
     )
 
 
@@ -221,8 +221,8 @@ def _emoji(reaction: Raw) -> tuple[str, str]:
 def _read_tap(kind: str, query: Raw, update: Raw, account: Account, _: int) -> Event:
     message, who = table(query.get("message")), user(query.get("from"))
     where, number = place(message, account.worker), integer(message.get("message_id"))
-    own_id, data = words(query.get("id"), 128), words(query.get("data"), 256)
-    if where is None or who is None or number is None or number <= 0 or not own_id:
+    own_id, data = query.get("id"), words(query.get("data"), 256)
+    if where is None or who is None or number is None or number <= 0 or not is_handle(own_id):
         return Unreadable("no chat, sender, message_id or id of a tap", "a tap on a button")
     return Tap(
         id=own_id,
