@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-BOT: Final = {"id": 7000000001, "is_bot": True, "first_name": "Claude", "username": "lab_claude_bot"}
-ANN: Final = {
+Made = dict[str, Any]
+
+BOT: Final[Made] = {"id": 7000000001, "is_bot": True, "first_name": "Claude", "username": "lab_claude_bot"}
+ANN: Final[Made] = {
     "id": 412587349,
     "is_bot": False,
     "first_name": "Ann",
@@ -17,28 +19,31 @@ ANN: Final = {
     "username": "ann_example",
     "language_code": "en",
 }
-BEN: Final = {"id": 518823001, "is_bot": False, "first_name": "Ben"}
-PRIVATE: Final = {
+BEN: Final[Made] = {"id": 518823001, "is_bot": False, "first_name": "Ben"}
+PRIVATE: Final[Made] = {
     "id": ANN["id"],
     "type": "private",
     "first_name": "Ann",
     "last_name": "Example",
     "username": "ann_example",
 }
-GROUP: Final = {"id": -1001654782309, "type": "supergroup", "title": "Team"}
-FORUM: Final = {**GROUP, "id": -1001654782310, "title": "Forum", "is_forum": True}
-SMALL_GROUP: Final = {"id": -4123456, "type": "group", "title": "Old team", "all_members_are_administrators": True}
-CHANNEL: Final = {"id": -1001700000077, "type": "channel", "title": "News", "username": "lab_news"}
-ANONYMOUS_BOT: Final = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
-SERVICE: Final = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+GROUP: Final[Made] = {"id": -1001654782309, "type": "supergroup", "title": "Team"}
+FORUM: Final[Made] = {**GROUP, "id": -1001654782310, "title": "Forum", "is_forum": True}
+SMALL_GROUP: Final[Made] = {
+    "id": -4123456,
+    "type": "group",
+    "title": "Old team",
+    "all_members_are_administrators": True,
+}
+CHANNEL: Final[Made] = {"id": -1001700000077, "type": "channel", "title": "News", "username": "lab_news"}
+ANONYMOUS_BOT: Final[Made] = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+SERVICE: Final[Made] = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
 DATE: Final = 1795365624
 PHOTO: Final = [
     {"file_id": "AgAC-small", "file_unique_id": "AQAD1", "width": 90, "height": 67, "file_size": 1101},
     {"file_id": "AgAC-large", "file_unique_id": "AQAD3", "width": 1280, "height": 960, "file_size": 180123},
     {"file_id": "AgAC-middle", "file_unique_id": "AQAD2", "width": 320, "height": 240, "file_size": 15001},
 ]
-
-Made = dict[str, Any]
 
 
 def update(kind: str, value: object, serial: int = 880000001) -> Made:
@@ -71,7 +76,7 @@ def in_topic(text: str | None = "Is the build green?", topic: int = 17, name: st
         "is_topic_message": True,
         "forum_topic_created": {"name": name, "icon_color": 7322096},
     }
-    facts = {"chat": FORUM, "message_thread_id": topic, "is_topic_message": True, "reply_to_message": opening}
+    facts: Made = {"chat": FORUM, "message_thread_id": topic, "is_topic_message": True, "reply_to_message": opening}
     return message(text, **(facts | more))
 
 
@@ -110,7 +115,7 @@ def anonymous(text: str = "Read the rules", **more: Any) -> Made:
 def linked_post(text: str = "Release 1.0 is out", **more: Any) -> Made:
     """Return a channel's post as it appears by itself in the group that belongs to the channel."""
     origin = {"type": "channel", "chat": CHANNEL, "message_id": 55, "date": DATE}
-    facts = {"sender": SERVICE, "sender_chat": CHANNEL, "is_automatic_forward": True, "forward_origin": origin}
+    facts: Made = {"sender": SERVICE, "sender_chat": CHANNEL, "is_automatic_forward": True, "forward_origin": origin}
     return in_group(text, **(facts | more))
 
 
@@ -121,7 +126,7 @@ def edited(text: str = "Is the build green now?", **more: Any) -> Made:
 
 def reaction(new: list[Made], old: list[Made] | None = None, **more: Any) -> Made:
     """Return a change of Ann's reactions to a message."""
-    facts = {"chat": PRIVATE, "message_id": 102, "user": ANN, "date": DATE + 5}
+    facts: Made = {"chat": PRIVATE, "message_id": 102, "user": ANN, "date": DATE + 5}
     return facts | {"old_reaction": old or [], "new_reaction": new} | more
 
 
@@ -145,7 +150,7 @@ def standing(status: str, before: str = "left", **more: Any) -> Made:
 
 def sticker(**more: Any) -> Made:
     """Return a sticker."""
-    facts = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
+    facts: Made = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
     return file() | facts | {"emoji": "😀", "set_name": "LabCats"} | more
 
 
@@ -159,8 +164,8 @@ def service(**content: Any) -> Made:
     return in_group(None, **content)
 
 
-PLACE: Final = {"latitude": 52.52, "longitude": 13.4}
-POLL: Final = {
+PLACE: Final[Made] = {"latitude": 52.52, "longitude": 13.4}
+POLL: Final[Made] = {
     "id": "5400",
     "question": "Lunch?",
     "options": [{"text": "Soup", "voter_count": 0}, {"text": "Pie", "voter_count": 2}],

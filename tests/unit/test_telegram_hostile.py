@@ -124,14 +124,14 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(JSON)
 def test_any_json_is_read(value):
     """None raises."""
     check(translate(value, ACCOUNT, FETCH_LIMIT))
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(["message", "edited_message", "channel_post"]), st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_json_in_a_message_is_read(kind, more):
     """Also beside what makes it a message."""
@@ -152,12 +152,12 @@ def test_deep_nesting_and_great_length_cost_little():
         {"type": "text_link", "offset": at, "length": 1, "url": "https://example.org/" + "x" * 9000}
         for at in range(50_000)
     ]
-    hostile = [
+    hostile: list[dict[str, Any]] = [
         message(deep),
         nested,
         message(long, entities=many, reply_to_message=message(long), quote={"text": long}),
         message(None, caption=long, caption_entities=many, new_chat_members=[{"id": 5}] * 100_000),
-        message(None, **{f"kind {number}": {} for number in range(50_000)}),
+        message(None) | {f"kind {number}": {} for number in range(50_000)},
         message(None, poll={"question": long, "options": [{"text": long}] * 50_000}, photo=[{"width": 1}] * 100_000),
     ]
     for each in hostile:

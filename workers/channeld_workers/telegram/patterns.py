@@ -136,7 +136,7 @@ def _cost(op: Any, value: Any) -> _Cost:
     if op in _SINGLE:
         return _Cost(1, 1 + (0.75 * len(value) if op is ops.IN else 0))
     if op is ops.AT:
-        return _Cost(1, 1)
+        return _Cost(1, 3)  # the characters on both sides are looked at
     if op is ops.SUBPATTERN:
         return _sequence(list(value[3]))
     if op is ops.ATOMIC_GROUP:
@@ -168,7 +168,11 @@ def _repeat(least: int, most: int, body: Any) -> _Cost:
         except OverflowError:
             ways = float("inf")
         return _Cost(ways, ways * max(once.steps, 1))
-    return _Cost(max(highest - least, 0) + 1, highest * max(once.steps, 1) + 1)
+    ways = max(highest - least, 0) + 1
+    to_begin = (
+        5 + 2 * ways if most <= SEARCHED else 1
+    )  # short ones are begun so often that this is most of what they cost
+    return _Cost(ways, highest * max(once.steps, 1) + to_begin)
 
 
 def _repeats(nodes: Any) -> bool:
