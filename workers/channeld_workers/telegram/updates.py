@@ -19,6 +19,7 @@ from channeld_workers.telegram.patterns import Patterns
 from channeld_workers.telegram.people import Person, Place, author, place, speaking_chat, user
 from channeld_workers.telegram.quotes import forwarded_from, quoted
 from channeld_workers.telegram.raw import Raw, integer, is_handle, line, table, tables, words
+from channeld_workers.telegram.rich import plain
 
 TEXT_LIMIT: Final = 100_000
 """Characters of a text that are kept: far more than Telegram lets through."""
@@ -131,6 +132,8 @@ def _read_message(kind: str, message: Raw, update: Raw, account: Account, max_by
         written = text = words(text, TEXT_LIMIT)
         if "entities" in message:
             text = with_links(message, written)
+    elif "rich_message" in message and (written := plain(message["rich_message"])[:TEXT_LIMIT]):
+        text = written
     else:
         written = words(message.get("caption"), TEXT_LIMIT)
         found = held(message, max_bytes)
@@ -316,7 +319,7 @@ _READERS: Final[dict[str, Callable[[str, Raw, Raw, Account, int], Event | None]]
 _OTHER_KINDS: Final = """
 message_reaction_count inline_query chosen_inline_result shipping_query pre_checkout_query purchased_paid_media poll
 poll_answer chat_member chat_join_request chat_boost removed_chat_boost business_connection business_message
-edited_business_message deleted_business_messages
+edited_business_message deleted_business_messages guest_message managed_bot
 """
 _NOTHING_FOR_CLAUDE: Final = frozenset(_OTHER_KINDS.split())
 """Kinds that are no message to the bot. Those of a business account are written to its owner."""
