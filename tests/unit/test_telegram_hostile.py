@@ -157,6 +157,8 @@ def test_deep_nesting_and_great_length_cost_little():
         nested,
         message(long, entities=many, reply_to_message=message(long), quote={"text": long}),
         message(None, caption=long, caption_entities=many, new_chat_members=[{"id": 5}] * 100_000),
+        message(None, rich_message={"blocks": [" " * 100_000] * 100_000}),
+        message(" " * 100_000, forward_sender_name=" " * 100_000, sender={"id": 5, "first_name": " " * 100_000}),
         message(None) | {f"kind {number}": {} for number in range(50_000)},
         message(None, poll={"question": long, "options": [{"text": long}] * 50_000}, photo=[{"width": 1}] * 100_000),
     ]

@@ -57,6 +57,7 @@ def test_depth_and_size_are_bounded():
     for _ in range(100_000):
         deep = {"text": [deep]}
     assert plain(deep) == ""
+    assert plain({"blocks": [" " * 10_000] * 10 + ["x"]}) == "x"
     assert len(plain({"blocks": ["x" * 100_000] * 100_000})) < 150_000
     while isinstance(deep, dict):  # taken apart by hand: the interpreter would do it by recursion
         deep = deep["text"].pop()

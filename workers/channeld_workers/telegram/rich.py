@@ -5,7 +5,6 @@ It stands where other messages have their text (https://core.telegram.org/bots/a
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from channeld_workers.telegram.raw import words
@@ -19,7 +18,6 @@ _BLOCKS: Final = ("summary", "blocks", "items", "cells", "caption", "credit")
 _SEVERAL: Final = frozenset({"blocks", "items", "cells"})
 _MOST_ROW: Final = 100
 _BREAK: Final = object()
-_BREAKS: Final = re.compile(r"\s*\n\s*")
 
 
 def plain(message: object) -> str:
@@ -44,7 +42,8 @@ def plain(message: object) -> str:
                 if key in value:
                     inner += _lines(value[key], key)
             waiting += reversed(inner)
-    return _BREAKS.sub("\n", "".join(parts)).strip()
+    lines = (line.rstrip() for line in "".join(parts).split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def _lines(value: object, key: str) -> list[object]:
