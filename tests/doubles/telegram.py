@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,15 +52,24 @@ class Scene:
         """Ann's chat as channeld names it."""
         return f"telegram:{self.chat.id}"
 
+    async def terminal(self, *arguments: str) -> str:
+        """Run the channeld command as a person does, while the server goes on; return what it prints."""
+        done = await asyncio.to_thread(self.daemon.terminal, *arguments)
+        assert done.returncode == 0, done.stdout
+        return str(done.stdout)
+
     def write(self, text: str, **more: Any) -> Message:
         """Have Ann write."""
         return self.ann.write(self.chat, text, **more)
 
     async def said(self, text: str) -> Message:
         """Return the bot's message that has a text in it."""
-        found: Message = await self.api.until(
-            lambda: next((m for m in self.api.sent if text in (m.raw.get("text") or m.raw.get("caption") or "")), None)
-        )
+
+        def find() -> Message | None:
+            return next((m for m in self.api.sent if text in (m.raw.get("text") or m.raw.get("caption") or "")), None)
+
+        found = await self.api.until(find)
+        assert found is not None
         return found
 
 

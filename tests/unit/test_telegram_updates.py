@@ -122,10 +122,10 @@ SEEN = {
     "by a bot": IN_TEAM | {"sender_id": BEN_ID, "sender": "Ben", "bot": True, "text": TEXT},
     "edited": PLAIN
     | {"kind": "edited", "text": "Is the build green now?", "sent_at": DATE + 60.0}
-    | {"event_key": f"edited:{PRIVATE['id']}:101:{DATE + 60}"},
+    | {"event_key": f"edited:{PRIVATE['id']}:101:{DATE + 60}:880000001"},
     "post": POST,
     "edited post": POST
-    | {"kind": "edited", "sent_at": DATE + 9.0, "event_key": f"edited:{CHANNEL['id']}:55:{DATE + 9}"},
+    | {"kind": "edited", "sent_at": DATE + 9.0, "event_key": f"edited:{CHANNEL['id']}:55:{DATE + 9}:880000001"},
     "reaction": REACTION | {"text": "👍"},
     "reaction taken back": REACTION | {"text": ""},
     "custom reaction": REACTION | {"text": "[custom emoji]"},

@@ -47,7 +47,7 @@ class Downloads:
                 except _TooLarge:
                     return self._refused(wanted, self._too_large())
                 except (BadRequest, Forbidden) as error:
-                    too_big = "too big" in error.message
+                    too_big = "too big" in error.message.lower()
                     return self._refused(wanted, self._too_large() if too_big else "Telegram does not have it any more")
                 except OSError as error:
                     return self._refused(wanted, f"the disk does not take it: {error.strerror}")

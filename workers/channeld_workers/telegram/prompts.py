@@ -74,9 +74,9 @@ class Prompts:
                 await asyncio.sleep(wait.delay_s)
                 continue
             except (BadRequest, Forbidden) as error:
-                if _UNCHANGED not in error.message:
+                if _UNCHANGED not in error.message.lower():
                     self._runtime.log.warning("prompt_not_shown", prompt=prompt.id, reason=error.message)
-                    if key in self._standing and "not found" in error.message:  # somebody deleted it
+                    if key in self._standing and "not found" in error.message.lower():  # somebody deleted it
                         del self._standing[key]
                         tries += 1
                         continue

@@ -29,7 +29,7 @@ _MEDIA: Final = {
     "photo": InputMediaPhoto, "video": InputMediaVideo, "audio": InputMediaAudio, "document": InputMediaDocument,
 }  # fmt: skip
 _UNCHANGED: Final = "message is not modified"
-_PARSE: Final = ("can't parse entities", "entity", "ENTITY", "ENTITIES")
+_PARSE: Final = ("parse entities", "entity", "entities")
 _NO_TEXT: Final = "there is no text in the message to edit"
 
 
@@ -147,7 +147,7 @@ class Sender:
         try:
             return _id_of(await send(part.entities))
         except BadRequest as error:
-            if not part.entities or not any(sign in error.message for sign in _PARSE):
+            if not part.entities or not any(sign in error.message.lower() for sign in _PARSE):
                 raise
             return _id_of(await send([]))
 
@@ -169,9 +169,9 @@ class Sender:
                     "editMessageText", text=part.text, entities=entities or None, link_preview_options=preview, **target
                 )
             except BadRequest as error:
-                if _UNCHANGED in error.message:
+                if _UNCHANGED in error.message.lower():
                     return target
-                if _NO_TEXT not in error.message:
+                if _NO_TEXT not in error.message.lower():
                     raise
             return await self._client.call(
                 "editMessageCaption", caption=part.text, caption_entities=entities or None, **target
@@ -245,5 +245,6 @@ def _id_of(result: Any) -> str:
 
 
 def _sentence(message: str) -> str:
-    """Return Telegram's words without the class of error that they begin with."""
-    return message.removeprefix("Bad Request: ").removeprefix("Forbidden: ")
+    """Return Telegram's words without the class of error that they begin with, as the rest of a sentence."""
+    words = message.removeprefix("Forbidden: ")
+    return words[:1].lower() + words[1:]

@@ -13,6 +13,7 @@ from channeld_workers.telegram.patterns import BadPattern, Patterns, compile_pat
 from channeld_workers.telegram.rendering import Mode
 
 _MB = 1_000_000
+_MIB = 1024 * 1024
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -33,8 +34,8 @@ class Settings(msgspec.Struct, kw_only=True):
 
     @property
     def max_download_bytes(self) -> int:
-        """Of one file. Telegram's own server lets a bot fetch 20 MB."""
-        return self.max_download_mb * _MB
+        """Of one file. Telegram's own server lets a bot fetch 20 MB, by which it means 20 · 2²⁰ bytes."""
+        return self.max_download_mb * _MIB
 
     @property
     def max_upload_bytes(self) -> int:

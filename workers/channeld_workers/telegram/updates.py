@@ -148,7 +148,9 @@ def _read_message(kind: str, message: Raw, update: Raw, account: Account, max_by
     quote = quoted(message)
     album = None if is_edit else message.get("media_group_id")
     return Inbound(
-        event_key=f"edited:{where.number}:{number}:{moment:.0f}" if is_edit else f"message:{where.number}:{number}",
+        event_key=f"edited:{where.number}:{number}:{moment:.0f}:{_serial(update)}"
+        if is_edit
+        else f"message:{where.number}:{number}",
         chat=where.chat,
         message_id=str(number),
         sender_id=who.id,
@@ -194,9 +196,8 @@ def _read_reaction(kind: str, reaction: Raw, update: Raw, account: Account, _: i
     before = {_emoji(each) for each in tables(old)}
     added = [shown for each in tables(new) if (shown := _emoji(each)) not in before]
     moment = _moment(reaction.get("date"))
-    number_of_update = integer(update.get("update_id")) or 0  # two changes within a second are two events
     return Inbound(
-        event_key=f"reaction:{where.number}:{number}:{who.id}:{moment:.0f}:{number_of_update}",
+        event_key=f"reaction:{where.number}:{number}:{who.id}:{moment:.0f}:{_serial(update)}",
         chat=where.chat,
         message_id=str(number),
         sender_id=who.id,
@@ -323,3 +324,8 @@ edited_business_message deleted_business_messages guest_message managed_bot
 """
 _NOTHING_FOR_CLAUDE: Final = frozenset(_OTHER_KINDS.split())
 """Kinds that are no message to the bot. Those of a business account are written to its owner."""
+
+
+def _serial(update: Raw) -> int:
+    """Return the number of an update: two changes of a message within a second are two events."""
+    return integer(update.get("update_id")) or 0
