@@ -22,20 +22,15 @@ from tests.benchmarks.floor import PAUSE_S
 Shim = subprocess.Popen[bytes]
 
 
-class Bench:
+class Running:
     """A running daemon and its sessions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str, worker: str, sender: str) -> None:
+        """Start it with a configuration, and a sender who may write to a worker."""
         self._environment = {**os.environ, "CHANNELD_HOME": str(folder), "CHANNELD_NO_START": "1"}
-        boss = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        boss.bind(str(folder / "boss"))
-        boss.listen()
-        command = json.dumps([sys.executable, str(Path(__file__).with_name("bench_worker.py")), str(folder / "boss")])
-        (folder / "config.toml").write_text(f"[workers.bench]\ncommand = {command}\nmax_per_minute = 1000000\n")
-        asyncio.run(_list_sender(folder))
+        (folder / "config.toml").write_text(config)
+        asyncio.run(_list_sender(folder, worker, sender))
         self._daemon = subprocess.Popen([sys.executable, "-P", "-m", "channeld.daemon"], env=self._environment)
-        self._worker, _ = boss.accept()
-        self._results = self._worker.makefile("rb")
         self._shims: list[Shim] = []
 
     def attach(self, listening: str) -> Shim:
@@ -47,10 +42,33 @@ class Bench:
         self._shims.append(shim)
         client = {"name": "bench", "version": "0"}
         params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
-        _say(shim, {"id": 1, "method": "initialize", "params": params})
-        assert b"serverInfo" in _hear(shim).readline()
-        _say(shim, {"method": "notifications/initialized"})
+        say(shim, {"id": 1, "method": "initialize", "params": params})
+        assert b"serverInfo" in hear(shim).readline()
+        say(shim, {"method": "notifications/initialized"})
         return shim
+
+    def resident_mib(self) -> float:
+        """Return the resident memory of the daemon."""
+        return resident_mib(self._daemon.pid)
+
+    def close(self) -> None:
+        """End everything."""
+        for shim in self._shims:
+            _end(shim)
+        self._daemon.terminate()
+        self._daemon.wait()
+
+
+class Bench(Running):
+    """With the bench worker: as little as a platform can cost."""
+
+    def __init__(self, folder: Path) -> None:
+        boss = listen(folder / "boss")
+        command = json.dumps([sys.executable, str(Path(__file__).with_name("bench_worker.py")), str(folder / "boss")])
+        config = f"[workers.bench]\ncommand = {command}\nmax_per_minute = 1000000\n"
+        super().__init__(folder, config, "bench", SENDER)
+        self._worker, _ = boss.accept()
+        self._results = self._worker.makefile("rb")
 
     def latency_ms(self, shim: Shim, samples: int) -> float:
         """Return the median from the worker's offer to the line on the shim's stdout."""
@@ -58,10 +76,10 @@ class Bench:
         for _ in range(samples):
             time.sleep(PAUSE_S)
             self._worker.sendall(b"1")
-            offered = _next_event(shim)
+            offered = next_event(shim)
             found.append((time.monotonic_ns() - offered) / 1e6)
             self._results.readline()
-            _pong(shim, _hear(shim).readline())
+            pong(shim, hear(shim).readline())
         return statistics.median(found)
 
     def burst_per_s(self, shim: Shim, number: int) -> tuple[float, float]:
@@ -69,7 +87,7 @@ class Bench:
         began = time.monotonic()
         self._worker.sendall(str(number).encode())
         for _ in range(number):
-            _next_event(shim)
+            next_event(shim)
         pushed = number / (time.monotonic() - began)
         return number / (int(self._results.readline()) / 1e9), pushed
 
@@ -87,24 +105,21 @@ class Bench:
             self._shims.remove(shim)
         return statistics.median(bare), statistics.median(shims)
 
-    def resident_mib(self) -> float:
-        """Return the resident memory of the daemon."""
-        return resident_mib(self._daemon.pid)
 
-    def close(self) -> None:
-        """End everything."""
-        for shim in self._shims:
-            _end(shim)
-        self._daemon.terminate()
-        self._daemon.wait()
+def listen(path: Path) -> socket.socket:
+    """Return a Unix socket that another process connects to."""
+    boss = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    boss.bind(str(path))
+    boss.listen()
+    return boss
 
 
-async def _list_sender(folder: Path) -> None:
-    """Put whoever the bench worker speaks for on the list."""
+async def _list_sender(folder: Path, worker: str, sender: str) -> None:
+    """Put whoever writes on the list."""
     (folder / "state").mkdir(mode=0o700)
     database = Database(folder / "state" / "channeld.db")
     await database.open()
-    await AccessList(database).put_person("bench", SENDER, Role.APPROVER, "benchmark", time.time())
+    await AccessList(database).put_person(worker, sender, Role.APPROVER, "benchmark", time.time())
     await database.close()
 
 
@@ -114,28 +129,31 @@ def resident_mib(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def _next_event(shim: Shim) -> int:
+def next_event(shim: Shim) -> int:
     """Return when the next event was offered, in monotonic nanoseconds; answer pings on the way."""
     while True:
-        line = _hear(shim).readline()
+        line = hear(shim).readline()
         if b"claude/channel" in line:
             return int(json.loads(line)["params"]["content"].split()[0])
-        _pong(shim, line)
+        pong(shim, line)
 
 
-def _pong(shim: Shim, line: bytes) -> None:
+def pong(shim: Shim, line: bytes) -> None:
+    """Answer a ping."""
     message = json.loads(line)
     if message.get("method") == "ping":
-        _say(shim, {"id": message["id"], "result": {}})
+        say(shim, {"id": message["id"], "result": {}})
 
 
-def _say(shim: Shim, message: dict[str, object]) -> None:
+def say(shim: Shim, message: dict[str, object]) -> None:
+    """Say something to a shim as its client."""
     assert shim.stdin is not None
     shim.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
     shim.stdin.flush()
 
 
-def _hear(shim: Shim) -> IO[bytes]:
+def hear(shim: Shim) -> IO[bytes]:
+    """Return what a shim says."""
     assert shim.stdout is not None
     return shim.stdout
 

@@ -19,6 +19,9 @@ async def answer(client, s, text, tool_use_id="toolu_1", **more):
     return await call(client, "reply", tool_use_id, chat_id=s.chat_id, text=text, **more)
 
 
+NOW = int(time.time())
+
+
 def content(path):
     """Return what is in a file."""
     return Path(path).read_bytes()
@@ -439,7 +442,7 @@ async def test_an_update_that_cannot_be_read_stops_nothing():
         odd: dict[str, Any]
         for odd in (
             {"message": {"message_id": "x"}}, {"message": None}, {"poll": {"id": 1}}, {"message": []},
-            {"message": {"message_id": 5, "date": int(time.time()), "chat": s.chat.raw, "from": s.ann.raw, "hologram": {"x": 1}}},
+            {"message": {"message_id": 5, "date": NOW, "chat": s.chat.raw, "from": s.ann.raw, "hologram": {"x": 1}}},
             {"callback_query": {"id": "1", "from": s.ann.raw}},
         ):  # fmt: skip
             s.api.queue(odd)
