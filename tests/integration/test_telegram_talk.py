@@ -319,6 +319,20 @@ async def test_an_emoji_marks_what_was_taken_in():
         assert (s.api.reactions[0].message_id, s.api.reactions[0].emoji) == (message.message_id, "👀")
 
 
+async def test_who_writes_while_nobody_listens_is_told_once():
+    """That it is kept, and what to do; again only after somebody has listened."""
+    async with scene() as s:
+        for text in ("one", "two"):
+            s.write(text)
+        await s.said("No Claude Code session is attached.")
+        async with s.daemon.client() as client:
+            assert [(await client.next_event())["content"] for _ in range(2)] == ["one", "two"]
+        await s.daemon.status_where(lambda status: not status["sessions"])
+        s.write("three")
+        await s.api.until(lambda: len([m for m in s.api.sent if "No Claude Code session" in m.text]) == 2)
+        assert [m.reply_to is not None for m in s.api.sent] == [True, True]
+
+
 @pytest.mark.parametrize("garbage", list(Garbage))
 async def test_what_is_not_the_bot_api_does_not_end_the_bot(garbage):
     """A captive portal, a proxy, half an answer: the token is not called wrong, and the backlog arrives."""

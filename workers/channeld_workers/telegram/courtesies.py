@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from telegram.error import TelegramError
 
-from channeld.ipc.messages import Notice, Typing
+from channeld.ipc.messages import Notice, Presence, Typing
 from channeld_workers.runtime import Runtime
 from channeld_workers.telegram.api import Client, TooFast
 from channeld_workers.telegram.chats import read_chat
@@ -17,6 +17,8 @@ from channeld_workers.telegram.rendering import TEXT_LIMIT, plain, split, utf16_
 
 TYPING_EVERY_S: Final = 4.0
 """Telegram shows it for 5 s. Source: core.telegram.org/bots/api#sendchataction."""
+ABSENT_AFTER_S: Final = 3.0
+"""A session that only reconnects is back by then."""
 _MOST_UNDER_WAY: Final = 200
 _TAP_ANSWER_LIMIT: Final = 200
 """Source: core.telegram.org/bots/api#answercallbackquery."""
@@ -30,6 +32,8 @@ class Courtesies:
         self._runtime, self._client = runtime, client
         self._typing: dict[str, asyncio.Task[None]] = {}
         self._under_way = 0
+        self._presence = Presence(listening=True, text="")
+        self._told_absent: set[str] = set()
 
     def typing(self, typing: Typing) -> None:
         """Show that Claude works on a message of a chat, until it ceases to."""
@@ -42,9 +46,24 @@ class Courtesies:
         """Send channeld's own words to a chat."""
         self._start(self._say(notice))
 
-    def react(self, chat: str, message_id: str, emoji: str) -> None:
-        """Mark a message as taken in."""
-        self._start(self._react(chat, message_id, emoji))
+    def presence(self, presence: Presence) -> None:
+        """Hear whether a session listens."""
+        self._presence = presence
+        if presence.listening:
+            self._told_absent.clear()
+
+    def taken_in(self, chat: str, message_id: str, emoji: str) -> None:
+        """A message is on disk: mark it, and say so once where nobody listens."""
+        if emoji:
+            self._start(self._react(chat, message_id, emoji))
+        if not self._presence.listening and chat not in self._told_absent:
+            self._told_absent.add(chat)
+            self._start(self._tell_absent(chat, message_id))
+
+    async def _tell_absent(self, chat: str, message_id: str) -> None:
+        await asyncio.sleep(ABSENT_AFTER_S)
+        if not self._presence.listening:
+            await self._say(Notice(chat=chat, text=self._presence.text, reply_to=message_id))
 
     def answer_tap(self, tap_id: str, text: str) -> None:
         """Answer a tap, perhaps with a line that is shown over the chat."""

@@ -106,7 +106,8 @@ class TelegramPlatform:
         """Never called: Telegram has no place for the states of messages."""
 
     def presence(self, presence: Presence) -> None:
-        """Nothing to show: whoever writes is told what matters to him."""
+        """Hear whether a session listens: whoever writes while none does is told once."""
+        self._courtesies.presence(presence)
 
     def typing(self, typing: Typing) -> None:
         """Show that Claude works on a message of a chat."""
@@ -189,8 +190,8 @@ class TelegramPlatform:
         if event.album is not None:
             self._albums[event.album] = None
         answer = await self._runtime.offer(event)
-        if self._settings.ack_reaction and is_fresh_message(event, answer):
-            self._courtesies.react(event.chat, event.message_id, self._settings.ack_reaction)
+        if is_fresh_message(event, answer):
+            self._courtesies.taken_in(event.chat, event.message_id, self._settings.ack_reaction)
         return answer
 
     async def _take_tap(self, tap: Tap, update: dict[str, Any]) -> Accepted | Refused | None:
