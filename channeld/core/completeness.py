@@ -24,7 +24,7 @@ def missing(event: Inbound) -> list[int]:
 
 def is_incomplete(event: Inbound) -> bool:
     """Tell whether an event has to wait for the rest of it."""
-    return event.album is not None or bool(missing(event))
+    return event.album is not None or (bool(event.attachments) and bool(missing(event)))
 
 
 def patience_s(event: Inbound) -> float:

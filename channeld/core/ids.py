@@ -14,7 +14,7 @@ _CHAT: Final = re.compile(r"([a-z][a-z0-9_-]{0,31}):([^\s/:<>\[\];\"']{1,128})(?
 
 def is_plain(text: str) -> bool:
     """Tell whether an id holds nothing but signs that can be seen: two that look the same are the same, then."""
-    return text.isprintable() and " " not in text and unmasked(text) == text
+    return text.isprintable() and " " not in text and (text.isascii() or unmasked(text) == text)
 
 
 def worker_of(chat: str) -> str:
