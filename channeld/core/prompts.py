@@ -16,6 +16,8 @@ APPROVERS: Final = "approvers"
 """In place of a chat: the private chats of all approvers. In place of a sender's id: any approver."""
 ANSWER_LIMIT: Final = 4000
 """Characters of an answer in words."""
+NOT_ALLOWED: Final = "not_allowed"
+"""Code of the refusal of somebody who may not answer."""
 TITLE_LIMIT: Final = 200
 """Characters of a prompt's title."""
 LETTERS: Final = "abcdefghijkmnopqrstuvwxyz"

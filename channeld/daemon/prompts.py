@@ -17,6 +17,7 @@ from channeld.core.model import Attachment, Inbound
 from channeld.core.permission import read_verdict
 from channeld.core.prompts import (
     APPROVERS,
+    NOT_ALLOWED,
     OPERATOR,
     Content,
     PromptState,
@@ -358,7 +359,7 @@ class Prompts:
             allowed = role is not None and content.only == who.sender_id and is_chat_of(who.worker, content.audience)
         if not allowed:
             log.warning("prompt_answer_refused", prompt=prompt.id, worker=who.worker, sender_id=who.sender_id)
-            raise Refused("You may not answer this.", hint="Ask the owner of this bot.", code="not_allowed")
+            raise Refused("You may not answer this.", hint="Ask the owner of this bot.", code=NOT_ALLOWED)
 
     async def _why_not(self, prompt_id: str) -> Refused:
         prompt = await self._store.find(prompt_id)

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import structlog
 
@@ -160,8 +161,11 @@ def _bind(worker: str) -> Processor:
 
 def _strike_out(token: str | None) -> Processor:
     """Return a processor of rendered lines that leaves no token in them."""
+    spellings = [token, quote(token, safe="")] if token else []  # in addresses its colon may be spelled otherwise
 
     def strike(_logger: Any, _method: str, line: Any) -> Any:
-        return line.replace(token, "[token]") if token else line
+        for spelling in spellings:
+            line = line.replace(spelling, "[token]")
+        return line
 
     return strike

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import Any, Final
 
 from telegram.error import InvalidToken, TelegramError
@@ -81,10 +82,10 @@ class TelegramPlatform:
                 hint=f"Copy it from @BotFather whole, then: channeld setup {runtime.worker}",
             ) from None
         await client.open()
+        self._courtesies = Courtesies(runtime, client)
         self._sender = Sender(client, self._settings, self._moved, self._doubt)
         self._downloads = Downloads(client, self._settings, runtime.inbox)
         self._prompts = Prompts(runtime, client)
-        self._courtesies = Courtesies(runtime, client)
         self._poller = Poller(runtime, client, self._take, self._albums_seen)
         try:
             async with asyncio.timeout(_FIRST_TRY_S):
@@ -163,7 +164,16 @@ class TelegramPlatform:
     # -- updates
 
     async def _take(self, update: dict[str, Any]) -> Accepted | Refused | None:
-        """Offer what an update is to channeld."""
+        """Offer what an update is to channeld; whatever it is, the next one gets through."""
+        try:
+            return await self._take_whatever(update)
+        except ConnectionError:
+            raise  # the daemon is gone
+        except Exception:
+            self._runtime.log.exception("update_not_taken", update_id=_number(update))
+            return None
+
+    async def _take_whatever(self, update: dict[str, Any]) -> Accepted | Refused | None:
         assert self._account is not None
         match read(update, self._account, max_bytes=self._settings.max_download_bytes):
             case Inbound() as event:
@@ -200,7 +210,7 @@ class TelegramPlatform:
         if kind == REPLY:
             event = Inbound(
                 event_key=tap.event_key, chat=tap.chat, message_id=tap.message_id, sender_id=tap.sender_id,
-                sender=tap.sender, text=tap.label, sent_at=0.0, kind="button", chat_title=tap.chat_title,
+                sender=tap.sender, text=tap.label, sent_at=time.time(), kind="button", chat_title=tap.chat_title,
                 thread=tap.thread, group=tap.group, bot=tap.bot,
             )  # fmt: skip
             answer = await self._runtime.offer(event)

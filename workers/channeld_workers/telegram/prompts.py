@@ -16,6 +16,7 @@ import msgspec
 from telegram import InputFile
 from telegram.error import BadRequest, Forbidden, TelegramError
 
+from channeld.core.prompts import NOT_ALLOWED
 from channeld.ipc.messages import Accepted, Inbound, Prompt
 from channeld_workers.runtime import Runtime
 from channeld_workers.telegram.api import Client, TooFast
@@ -43,7 +44,7 @@ class Prompts:
         """The messages as which they stand in their chats."""
         self._shown: dict[tuple[str, str], Any] = {}
         """What stands there, so that nothing is said twice."""
-        self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._busy: set[tuple[str, str]] = set()
 
     # -- showing
 
@@ -61,10 +62,16 @@ class Prompts:
             self._standing.pop(oldest, None)
             self._shown.pop(oldest, None)
         if key not in self._busy:
-            self._busy[key] = task = self._runtime.spawn(self._keep_shown(key), "prompt")
-            task.add_done_callback(lambda _: self._busy.pop(key, None))
+            self._busy.add(key)
+            self._runtime.spawn(self._keep_shown(key), "prompt")
 
     async def _keep_shown(self, key: tuple[str, str]) -> None:
+        try:
+            await self._bring_up_to_date(key)
+        finally:  # at once: what comes from here on needs another look
+            self._busy.discard(key)
+
+    async def _bring_up_to_date(self, key: tuple[str, str]) -> None:
         """Bring the chat to what the prompt is now, until nothing has changed meanwhile."""
         tries = 0
         while (prompt := self._known.get(key)) is not None and self._shown.get(key) != prompt and tries < _TRIES:
@@ -150,7 +157,8 @@ class Prompts:
             answer, shown = msgspec.json.encode(options).decode(), ", ".join(options)
         else:
             answer = shown = prompt.options[number]
-        return await self._answer(prompt, answer, tap.sender_id, tap.sender) or f"✔ {shown}"
+        settled = await self._runtime.answer(prompt.id, answer, tap.sender_id, tap.sender)
+        return f"✔ {shown}" if isinstance(settled, Accepted) else settled.text
 
     async def reply(self, event: Inbound) -> str | None:
         """Take a message that answers a card in words.
@@ -167,12 +175,12 @@ class Prompts:
                     return None
                 if prompt.state != "open":
                     return _told(prompt) if prompt.kind == "pairing" else None  # a code is for nobody else to read
-                return await self._answer(prompt, event.text.strip(), event.sender_id, event.sender)
+                settled = await self._runtime.answer(prompt.id, event.text.strip(), event.sender_id, event.sender)
+                if isinstance(settled, Accepted):
+                    return ""
+                # Whoever may not answer is met as with any message; but a code is not passed on as one.
+                return None if settled.code == NOT_ALLOWED and prompt.kind != "pairing" else settled.text
         return None
-
-    async def _answer(self, prompt: Prompt, answer: str, sender_id: str, sender: str) -> str:
-        settled = await self._runtime.answer(prompt.id, answer, sender_id, sender)
-        return "" if isinstance(settled, Accepted) else settled.text
 
     async def _mark(self, tap: Tap, prompt: Prompt, chosen: frozenset[int]) -> None:
         chat = read_chat(tap.chat)

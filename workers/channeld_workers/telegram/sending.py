@@ -14,6 +14,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Te
 
 from channeld.core.model import Attachment
 from channeld.ipc.messages import Failed, RetryAfter, Send, Sent, Split, Uncertain
+from channeld_workers.files import safe_name
 from channeld_workers.runtime import Outcome
 from channeld_workers.telegram import letters, media, reactions
 from channeld_workers.telegram.api import Client, NotReached, TooFast
@@ -124,17 +125,21 @@ class Sender:
                     handle.seek(0)
                 if batch.method != "album":
                     file, handle = files[0]
-                    upload = InputFile(handle, filename=file.name, read_file_handle=False)
+                    upload = InputFile(handle, filename=safe_name(file.name), read_file_handle=False)
                     content: dict[str, Any] = {
                         batch.method: upload, "caption": part.text or None, "caption_entities": entities or None,
                     }  # fmt: skip
                     return await self._client.call(f"send{batch.method.capitalize()}", **content, **common)
                 album = [
-                    _MEDIA[method](InputFile(handle, filename=file.name, read_file_handle=False, attach=True))
+                    _MEDIA[method](
+                        InputFile(handle, filename=safe_name(file.name), read_file_handle=False, attach=True)
+                    )
                     for (file, handle), method in zip(files, batch.methods, strict=True)
                 ]
                 if part.text:
-                    first = InputFile(files[0][1], filename=files[0][0].name, read_file_handle=False, attach=True)
+                    first = InputFile(
+                        files[0][1], filename=safe_name(files[0][0].name), read_file_handle=False, attach=True
+                    )
                     formatted = [MessageEntity.de_json(entity, None) for entity in entities]
                     album[0] = _MEDIA[batch.methods[0]](first, caption=part.text, caption_entities=formatted)
                 return await self._client.call("sendMediaGroup", media=album, **common)
