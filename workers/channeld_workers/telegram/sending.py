@@ -125,7 +125,7 @@ class Sender:
                     handle.seek(0)
                 if batch.method != "album":
                     file, handle = files[0]
-                    upload = InputFile(handle, filename=safe_name(file.name), read_file_handle=False)
+                    upload = _upload(file, handle)
                     content: dict[str, Any] = {
                         batch.method: upload, "caption": part.text or None, "caption_entities": entities or None,
                     }  # fmt: skip
@@ -227,6 +227,10 @@ def _opened(files: list[Attachment]) -> Iterator[list[tuple[Attachment, Any]]]:
             yield [(file, stack.enter_context(Path(file.path or "").open("rb"))) for file in files]
         except OSError as error:
             raise BadRequest(f"the copy of a file cannot be read: {error.strerror}") from None
+
+
+def _upload(file: Attachment, handle: Any, *, attach: bool = False) -> InputFile:
+    return InputFile(handle, filename=safe_name(file.name), read_file_handle=False, attach=attach)
 
 
 def _quoted(reply_to: str | None) -> dict[str, Any] | None:
