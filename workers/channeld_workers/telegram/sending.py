@@ -130,18 +130,11 @@ class Sender:
                         batch.method: upload, "caption": part.text or None, "caption_entities": entities or None,
                     }  # fmt: skip
                     return await self._client.call(f"send{batch.method.capitalize()}", **content, **common)
-                album = [
-                    _MEDIA[method](
-                        InputFile(handle, filename=safe_name(file.name), read_file_handle=False, attach=True)
-                    )
-                    for (file, handle), method in zip(files, batch.methods, strict=True)
-                ]
+                uploads = [_upload(file, handle, attach=True) for file, handle in files]
+                album = [_MEDIA[method](upload) for upload, method in zip(uploads, batch.methods, strict=True)]
                 if part.text:
-                    first = InputFile(
-                        files[0][1], filename=safe_name(files[0][0].name), read_file_handle=False, attach=True
-                    )
                     formatted = [MessageEntity.de_json(entity, None) for entity in entities]
-                    album[0] = _MEDIA[batch.methods[0]](first, caption=part.text, caption_entities=formatted)
+                    album[0] = _MEDIA[batch.methods[0]](uploads[0], caption=part.text, caption_entities=formatted)
                 return await self._client.call("sendMediaGroup", media=album, **common)
 
             return await self._with_entities(part, send)
