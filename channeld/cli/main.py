@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from channeld import __version__
-from channeld.cli.access import access, pair, setup
+from channeld.cli.access import access, pair
 from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
@@ -19,6 +19,7 @@ from channeld.cli.logs import logs
 from channeld.cli.messages import messages
 from channeld.cli.prompts import prompts
 from channeld.cli.send import send
+from channeld.cli.setup import setup
 from channeld.cli.status import sessions, status
 from channeld.cli.url import url
 from channeld.core.errors import ChanneldError
