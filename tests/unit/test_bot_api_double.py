@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 import urllib.error
 import urllib.request
-import zlib
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -21,23 +19,13 @@ from telegram.request import HTTPXRequest
 from tests.doubles.bot_api import BotApi, serve_in_thread
 from tests.doubles.bot_api_checks import picture_sides
 from tests.doubles.bot_api_faults import Garbage, Where
+from tests.doubles.pictures import jpeg, png
 
 GROUP = -1001654782309
 OLD_GROUP = -654782309
 CHANNEL = -1001700000001
 ADA = 412587349
 OK_BUTTON = {"text": "Yes", "callback_data": "y"}
-
-
-def png(width: int, height: int) -> bytes:
-    """Return a PNG's beginning."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-
-
-def jpeg(width: int, height: int) -> bytes:
-    """Return a JPEG's beginning."""
-    return b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03" + b"\0" * 9
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from typing import Any
 
@@ -74,10 +75,12 @@ def test_markdown_becomes_text_and_entities(markdown, text, entities):
 
 
 def test_a_code_block_keeps_its_language_and_indentation():
-    """Telegram colours it; of what else stands behind the fence nothing is kept."""
-    assert convert("```python title=x.py\n    if a:\n        b\n```") == Piece(
+    """Telegram colours it. What else stands behind the fence is written before it."""
+    assert convert("```python\n    if a:\n        b\n```") == Piece(
         "    if a:\n        b", [entity("pre", 0, 19, language="python")]
     )
+    assert convert("```c++ title=x.cc\nf();\n```") == Piece("title=x.cc\nf();", [entity("pre", 11, 4, language="c++")])
+    assert convert("```{r}\nf()\n```") == Piece("{r}\nf()", [entity("pre", 4, 3)])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,7 @@ def test_a_code_block_keeps_its_language_and_indentation():
         "if a || b || c",
         "[1]: https://example.org/one",
         "[^1]: A footnote.",
+        "| a | b |\n|---|---|\n| x | y | z |",
         "~5 minutes, ~6 at most",
         "```\n```",
         "\N{PRIVATE USE ONE} \ue000\ue001 <i>",
@@ -115,6 +119,12 @@ def test_what_the_library_would_leave_out_stays(text):
         ("**see [main.py](src/main.py) 👍** *now*", "see main.py (src/main.py) 👍 now", []),
         ("[x.py](x.py)", "x.py", []),
         ("[above](#top)", "above", []),
+        ("[a](https://example.org/a_(b)?c=1&amp;d=2)", "a", ["https://example.org/a_(b)?c=1&d=2"]),
+        (
+            "[![b](https://example.org/b.png)](https://example.org)",
+            "b\nhttps://example.org/b.png",
+            ["https://example.org"],
+        ),
         ("![](https://example.org/p.png)", "https://example.org/p.png", []),
         ("|a|\n|-|\n|[b](https://example.org)|", "a\n-\nb\nhttps://example.org", []),
     ],
@@ -134,6 +144,12 @@ def test_entities_move_with_a_target_that_is_written_out():
     ]
 
 
+def test_a_table_with_a_bar_in_its_code_is_no_table():
+    """Its last cell would be left out; so its lines stay as they are."""
+    assert shown(convert("| a | b |\n|---|---|\n| `x | y` | **z** |")) == [("code", "x | y"), ("bold", "z")]
+    assert shown(convert("> | a | b |\n> |---|---|\n> | `x \\| y` | z |"))[1][0] == "pre"
+
+
 def test_plain_text_is_not_touched():
     """Only what cannot be written in UTF-8 changes."""
     assert plain("  **a**\r\n\n\nb ") == Piece("  **a**\r\n\n\nb ", [])
@@ -141,7 +157,7 @@ def test_plain_text_is_not_touched():
 
 
 @pytest.mark.parametrize(
-    "sign", [*"`*_~[<&\\|$#->+=", "1. ", "  ", "\t", "||", "**", "![", "\\(", "$$", "- ", "\ud800"]
+    "sign", [*"`*_~[<&\\|$#->+=", "1. ", "1) > ", "* - ", "  ", "\t", "||", "**", "![", "\\(", "$$", "- ", "\ud800"]
 )
 def test_long_nonsense_is_converted_in_time(sign):
     """No sign, however often it comes, stops the worker."""
@@ -157,10 +173,18 @@ def test_a_text_beyond_all_measure_is_sent_as_it_is():
     assert convert(text) == Piece(text, [])
 
 
-def test_a_table_that_would_be_mostly_blanks_is_sent_as_it_is():
-    """Padding makes no hundred messages."""
-    text = "|a|b|\n|-|-|\n" + f"|{'x' * 2000}|y|\n" + "|1|2|\n" * 300
-    assert convert(text).text == text
+@pytest.mark.parametrize(
+    "table",
+    [
+        "|a|b|\n|-|-|\n" + f"|{'x' * 2000}|y|\n" + "|1|2|\n" * 300,
+        "a|" * 9000 + "\n" + "-|" * 9000 + "\n" + "1|2|3\n" * 9000,
+    ],
+)
+def test_a_table_that_would_be_mostly_blanks_is_no_table(table):
+    """Padding makes no hundred messages, and does not fill the memory. The rest is formatted."""
+    piece = convert(f"**see**\n\n{table}")
+    assert piece.text == f"see\n\n{table}".rstrip()
+    assert shown(piece) == [("bold", "see")]
 
 
 def test_a_library_that_fails_costs_the_formatting_only(monkeypatch):
@@ -305,6 +329,12 @@ def test_nothing_that_shows_makes_no_part(text):
     assert split(plain(text), 2) == []
 
 
+@pytest.mark.parametrize("text", ["\u0600", "\ue000", "\u0301a", ".", "\U000110bd"])
+def test_what_shows_is_a_part(text):
+    """A number sign of Arabic is no control character, and a private one is a box."""
+    assert texts(plain(text), 2) == [text]
+
+
 def test_a_limit_below_a_character_is_a_mistake():
     """An emoji would have no room."""
     with pytest.raises(ValueError, match="two UTF-16 units"):
@@ -324,6 +354,7 @@ WORDS = st.one_of(
 
 
 def _inline(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return what can be made of inline text."""
     return st.one_of(
         st.lists(inner, min_size=1, max_size=4).map(" ".join),
         st.lists(inner, min_size=1, max_size=4).map("".join),
@@ -336,14 +367,13 @@ def _inline(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-INLINE = st.recursive(WORDS, _inline, max_leaves=8)
-
-
 def _prefixed(first: str, rest: str) -> Any:
+    """Return a function that puts something before the first and the further lines."""
     return lambda text: first + text.replace("\n", "\n" + rest)
 
 
 def _block(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return what can be made of blocks."""
     return st.one_of(
         st.lists(inner, min_size=1, max_size=4).map("\n\n".join),
         st.lists(inner, min_size=1, max_size=3).map("\n".join),
@@ -351,21 +381,28 @@ def _block(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         inner.map(_prefixed("- ", "  ")),
         inner.map(_prefixed("2. ", "   ")),
         inner.map(_prefixed("- [x] ", "  ")),
-        st.tuples(st.sampled_from(["```python\n", "```\n", "~~~ a b,c\n"]), inner)
-        .map("".join)
-        .map(lambda s: s + "\n```"),
+        st.tuples(st.sampled_from(["```python\n", "```\n", "~~~ a b\n"]), inner).map(
+            lambda pair: "".join(pair) + "\n```"
+        ),
     )
 
 
-LEAVES = st.one_of(
-    INLINE,
-    st.tuples(st.sampled_from(["# ", "## ", "##### ", "    ", "<div>\n", "[^1]: ", "[a]: "]), INLINE).map("".join),
-    st.lists(INLINE, min_size=2, max_size=4).map(
-        lambda cells: f"|{'|'.join(cells[:2])}|\n|-|-|\n" + "\n".join(f"| {cell} | b |" for cell in cells)
-    ),
-    st.sampled_from(["---", "***", "", "<!-- x -->", "&amp; &lt;", "```\n```"]),
-)
-MARKDOWN = st.recursive(LEAVES, _block, max_leaves=6)
+def markdown_of(words: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return any Markdown made of such words."""
+    inline = st.recursive(words, _inline, max_leaves=8)
+    leaves = st.one_of(
+        inline,
+        st.tuples(st.sampled_from(["# ", "## ", "##### ", "    ", "<div>\n", "[^1]: ", "[a]: "]), inline).map("".join),
+        st.lists(inline, min_size=2, max_size=4).map(
+            lambda cells: f"|{'|'.join(cells[:2])}|\n|-|-|\n" + "\n".join(f"| {cell} | b |" for cell in cells)
+        ),
+        st.sampled_from(["---", "***", "", "<!-- x -->", "&amp; &lt;", "```\n```"]),
+    )
+    return st.recursive(leaves, _block, max_leaves=6)
+
+
+MARKDOWN = markdown_of(WORDS)
+NAMES = st.integers(100, 999).map(lambda number: f"name{number}")
 SOME_TIME = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -460,11 +497,12 @@ def test_a_text_of_many_pages_is_split_without_loss(blocks, mode):
 
 
 @SOME_TIME
-@given(st.lists(st.sampled_from(["word", "Wort", "alpha7", "Ünï"]), min_size=1, max_size=12), MARKDOWN)
-def test_words_survive_any_markdown_around_them(words, markdown):
-    """No construct swallows what follows it or stands in it."""
-    text = convert(f"{markdown}\n\n{' '.join(words)}").text
-    assert all(word in text for word in words)
+@given(markdown_of(st.one_of(NAMES, NAMES, st.sampled_from(["a", "1", "*", "|", "\\", "<", ">", "&", "](", "\n"]))))
+def test_no_word_is_lost_in_any_markdown(markdown):
+    """No construct swallows what stands in it or after it."""
+    piece = convert(markdown)
+    shown = "\n".join([piece.text, *(str(one.get("language", "")) for one in piece.entities)])
+    assert [name for name in re.findall(r"name\d{3}", markdown) if name not in shown] == []
 
 
 @SOME_TIME

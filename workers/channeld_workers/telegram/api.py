@@ -157,22 +157,21 @@ class Client(Bot):
     """The bot's account. ``call`` returns raw JSON; the library's own methods build objects of it."""
 
     def __init__(self, token: str, api_base_url: str) -> None:
-        self.transport = Transport()
-        self._polling = Transport()
+        self._calls, self._polls = Transport(), Transport()
         super().__init__(
             token, base_url=f"{api_base_url}/bot", base_file_url=f"{api_base_url}/file/bot",
-            request=self.transport, get_updates_request=self._polling,
+            request=self._calls, get_updates_request=self._polls,
         )  # fmt: skip
 
     async def open(self) -> None:
         """Open the connections' pools."""
-        await self.transport.initialize()
-        await self._polling.initialize()
+        await self._calls.initialize()
+        await self._polls.initialize()
 
     async def close_connections(self) -> None:
         """Close them, whatever is on its way."""
-        await self._polling.shutdown()
-        await self.transport.shutdown()
+        await self._polls.shutdown()
+        await self._calls.shutdown()
 
     async def call(self, method: str, *, timeout_s: float | None = None, **parameters: Any) -> Any:
         """Call a method of the Bot API, and return its result as raw JSON; parameters that are None are left out.
@@ -191,6 +190,11 @@ class Client(Bot):
             allowed_updates=kinds,
         )  # fmt: skip
         return found if isinstance(found, list) else []
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The pool of connections, for downloads."""
+        return self._calls.session
 
     def file_address(self, file_path: str) -> str:
         """Return where a file can be fetched. It holds the token: never log it."""

@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 from channeld.core.model import Attachment
 from channeld_workers.files import safe_mime, safe_name
 from channeld_workers.telegram.people import title_of, user
-from channeld_workers.telegram.raw import Raw, count, integer, line, table, tables, words
+from channeld_workers.telegram.raw import Raw, count, integer, is_handle, line, table, tables, words
 
 FETCH_LIMIT: Final = 20 * 1024 * 1024
 """Bytes of a file that a bot can fetch (https://core.telegram.org/bots/api#getfile)."""
-_TOKEN_LIMIT: Final = 512
 _NAMES_SHOWN: Final = 10
 
 _NO_CONTENT: Final = """
@@ -26,11 +25,12 @@ quote reply_to_story reply_to_checklist_task_id via_bot edit_date has_protected_
 text media_group_id author_signature paid_star_count entities link_preview_options suggested_post_info effect_id caption
 caption_entities show_caption_above_media has_media_spoiler reply_markup forward_from forward_from_chat forward_date
 forward_from_message_id forward_signature forward_sender_name migrate_to_chat_id migrate_from_chat_id new_chat_member
-new_chat_participant left_chat_participant
+new_chat_participant left_chat_participant reply_to_poll_option_id guest_bot_caller_user guest_bot_caller_chat
+guest_query_id
 """
 _FRAME: Final = frozenset(_NO_CONTENT.split())
 """Keys of a message that are no content. The participants are older names of what stands beside them."""
-_BESIDE: Final = {"document": "animation", "location": "venue"}
+_BESIDE: Final = {"document": "animation", "location": "venue", "live_photo": "photo"}
 """What stands in a message only for programs that do not know the other (https://core.telegram.org/bots/api#message)."""
 
 
@@ -94,7 +94,7 @@ def _file(value: object, name: str, mime: str) -> Attachment:
         name=safe_name(words(raw.get("file_name"), 1000) or name),
         mime=safe_mime(claimed or mime),
         size=count(raw.get("file_size")),
-        token=token if type(token) is str and 0 < len(token) <= _TOKEN_LIMIT and token.isascii() else None,
+        token=token if is_handle(token) else None,
     )
 
 
@@ -297,6 +297,8 @@ _LINES: Final[dict[str, Callable[[Raw], str]]] = {
     "pinned_message": _pinned,
     "forum_topic_created": _named("topic created", "name"),
     "forum_topic_edited": _named("topic changed", "name"),
+    "poll_option_added": _named("added to a poll", "option_text"),
+    "poll_option_deleted": _named("taken out of a poll", "option_text"),
     "write_access_allowed": _named("the bot may write", "web_app_name"),
     "chat_shared": _named("shared a chat", "title"),
 }
@@ -312,6 +314,9 @@ _PHRASES: Final = {
     "general_forum_topic_hidden": "topic General hidden",
     "general_forum_topic_unhidden": "topic General shown again",
     "giveaway_created": "giveaway started",
+    "chat_owner_left": "the chat's owner left",
+    "chat_owner_changed": "the chat has another owner",
+    "managed_bot_created": "a bot was created",
     "video_chat_scheduled": "video chat scheduled",
     "video_chat_started": "video chat started",
     "video_chat_ended": "video chat ended",

@@ -70,7 +70,7 @@ class Downloads:
         with tempfile.TemporaryFile(dir=self._inbox) as draft:
             timeout = aiohttp.ClientTimeout(total=_TOTAL_S, sock_connect=CONNECT_S, sock_read=_SILENT_S)
             address, got = self._client.file_address(place), 0
-            async with self._client.transport.session.get(address, timeout=timeout, allow_redirects=False) as answer:
+            async with self._client.session.get(address, timeout=timeout, allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise TelegramError(f"HTTP status {answer.status}")
                 async for chunk in answer.content.iter_chunked(_CHUNK):

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Final
 
 _JOINER: Final = "\u200d"
-_PREPENDED: Final = frozenset(
+PREPENDED: Final = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e"
     "\U000110bd\U000110cd\U000111c2\U000111c3\U0001193f\U00011941\U00011a3a\U00011a84\U00011a85\U00011a86\U00011a87"
     "\U00011a88\U00011a89\U00011d46\U00011f02"
@@ -32,8 +32,8 @@ def may_cut(text: str, at: int) -> bool:
     if _trails(after):
         return False
     if after.isspace():
-        return before not in _PREPENDED
-    if before == _JOINER or before in _PREPENDED or _joins_consonants(text, at):
+        return before not in PREPENDED
+    if before == _JOINER or before in PREPENDED or _joins_consonants(text, at):
         return False
     if _is_flag_letter(before) and _is_flag_letter(after):
         return _flag_letters_before(text, at) % 2 == 0

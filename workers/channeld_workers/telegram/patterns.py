@@ -17,7 +17,7 @@ LONGEST: Final = 200
 """Characters of a pattern."""
 SEARCHED: Final = 2000
 """Characters of a text that are searched."""
-_MOST_STEPS: Final = 15_000_000
+_MOST_STEPS: Final = 11_000_000
 """Steps that a search may take: less than 50 ms."""
 _MOST_VARIANTS: Final = 64
 _SINGLE: Final = frozenset({ops.LITERAL, ops.NOT_LITERAL, ops.IN, ops.ANY, ops.CATEGORY})
@@ -56,22 +56,23 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     shown = f"{pattern[:60]!r}{'…' if len(pattern) > 60 else ''}"
     if len(pattern) > LONGEST:
         raise BadPattern(f"The mention pattern {shown} is longer than {LONGEST} characters.")
-    if not pattern:
-        raise BadPattern("A mention pattern is empty: it would be found in every message.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             steps = _search_steps(parser.parse(pattern, re.IGNORECASE))
-            if steps <= _MOST_STEPS:
-                return re.compile(pattern, re.IGNORECASE)
+            compiled = re.compile(pattern, re.IGNORECASE) if steps <= _MOST_STEPS else None
     except _Unsafe as error:
         raise BadPattern(f"The mention pattern {shown} {error}.") from None
     except (re.error, RecursionError, OverflowError, ValueError, Warning) as error:
         raise BadPattern(f"The mention pattern {shown} is no regular expression: {error}.") from None
-    raise BadPattern(
-        f"The mention pattern {shown} could take very long on some messages: it has repetitions inside or beside each"
-        " other, or choices that begin alike."
-    )
+    if compiled is None:
+        raise BadPattern(
+            f"The mention pattern {shown} could take very long on some messages: it has repetitions inside or"
+            " beside each other, or choices that begin alike."
+        )
+    if compiled.search(""):
+        raise BadPattern(f"The mention pattern {shown} is found in every message, even in an empty one.")
+    return compiled
 
 
 class _Unsafe(Exception):
@@ -94,21 +95,28 @@ def _tried_everywhere(nodes: Sequence[Any]) -> float:
 
 
 def _variants(nodes: Sequence[Any], most: int) -> list[list[Any]]:
-    """Return sequences that together try what one does, with the choices that it begins with already made."""
-    while nodes and nodes[0][0] is ops.AT:
-        nodes = nodes[1:]
-    if not nodes:
-        return [[]]
-    (op, value), rest = nodes[0], list(nodes[1:])
-    if op is ops.SUBPATTERN:
-        return _variants([*value[3], *rest], most)
+    """Return sequences that together try what one does, with the choices near its beginning already made."""
+    head: list[Any] = []
+    nodes = list(nodes)
+    while nodes:
+        op, value = nodes.pop(0)
+        if op is ops.LITERAL:
+            head.append((op, value))
+        elif op is ops.SUBPATTERN:
+            nodes = [*value[3], *nodes]
+        elif op is ops.AT:
+            continue  # it may only make what follows rarer
+        else:
+            break
+    else:
+        return [head]
     if op is ops.BRANCH and len(value[1]) <= most:
         choices = [list(branch) for branch in value[1]]
     elif op in _REPEATS and value[:2] == (0, 1) and most >= 2:
         choices = [list(value[2]), []]
     else:
-        return [list(nodes)]
-    return [found for choice in choices for found in _variants([*choice, *rest], most // len(choices))]
+        return [[*head, (op, value), *nodes]]
+    return [found for choice in choices for found in _variants([*head, *choice, *nodes], most // len(choices))]
 
 
 def _sequence(nodes: Sequence[Any]) -> _Cost:
@@ -128,7 +136,7 @@ def _cost(op: Any, value: Any) -> _Cost:
     if op in _SINGLE:
         return _Cost(1, 1 + (0.75 * len(value) if op is ops.IN else 0))
     if op is ops.AT:
-        return _Cost(1, 1)
+        return _Cost(1, 3)  # the characters on both sides are looked at
     if op is ops.SUBPATTERN:
         return _sequence(list(value[3]))
     if op is ops.ATOMIC_GROUP:
@@ -160,7 +168,11 @@ def _repeat(least: int, most: int, body: Any) -> _Cost:
         except OverflowError:
             ways = float("inf")
         return _Cost(ways, ways * max(once.steps, 1))
-    return _Cost(max(highest - least, 0) + 1, highest * max(once.steps, 1) + 1)
+    ways = max(highest - least, 0) + 1
+    to_begin = (
+        5 + 2 * ways if most <= SEARCHED else 1
+    )  # short ones are begun so often that this is most of what they cost
+    return _Cost(ways, highest * max(once.steps, 1) + to_begin)
 
 
 def _repeats(nodes: Any) -> bool:

@@ -69,8 +69,11 @@ def speaking_chat(value: object) -> Person | None:
 
 def title_of(chat: Raw) -> str:
     """Return what a chat is called, cleaned; empty where it has no name."""
-    name = line(chat.get("title")) or line(chat.get("first_name"))
-    return name or line(f"@{words(chat.get('username'), 64)}" if chat.get("username") else "")
+    title, username = chat.get("title") or chat.get("first_name"), words(chat.get("username"), 64)
+    return (_kept(title[:NAME_LIMIT]) if type(title) is str else "") or _kept(f"@{username}" if username else "")
+
+
+_kept: Final = lru_cache(maxsize=2048)(clean_name)
 
 
 def place(message: Raw, worker: str) -> Place | None:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from channeld_workers.telegram.content import held
 from channeld_workers.telegram.people import Person, author, speaking_chat, title_of, user
 from channeld_workers.telegram.raw import Raw, integer, line, table, words
+from channeld_workers.telegram.rich import plain
 
 QUOTE_LIMIT: Final = 1000
 """Characters of a quote that are kept."""
@@ -58,7 +59,7 @@ def quoted(message: Raw) -> Quote:
 
 def _said(message: Raw) -> str:
     text = words(message.get("text"), QUOTE_LIMIT) or words(message.get("caption"), QUOTE_LIMIT)
-    return text or _summary(message)
+    return text or plain(message.get("rich_message"))[:QUOTE_LIMIT] or _summary(message)
 
 
 def _summary(message: Raw) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeGuard
 
 from channeld.core.text import clean_name
 
@@ -10,6 +10,7 @@ Raw = dict[str, object]
 
 ID_LIMIT: Final = 2**53
 """An id has at most 52 significant bits (https://core.telegram.org/bots/api#user)."""
+_HANDLE_LIMIT: Final = 512
 _EMPTY: Final[Raw] = {}
 
 
@@ -32,6 +33,11 @@ def count(value: object) -> int:
     """Return a number from zero on: what is none counts as zero."""
     number = integer(value)
     return number if number is not None and number > 0 else 0
+
+
+def is_handle(value: object) -> TypeGuard[str]:
+    """Tell whether this can be a name that Telegram gives to a file, an album or a query."""
+    return type(value) is str and 0 < len(value) <= _HANDLE_LIMIT and value.isascii() and value.isprintable()
 
 
 def words(value: object, limit: int = 10_000) -> str:

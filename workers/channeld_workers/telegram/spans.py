@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
+from channeld_workers.telegram.graphemes import PREPENDED
+
 MOST_ENTITIES: Final = 100
 """Entities of a message that Telegram looks at."""
 WHITE: Final = " \t\n\r"
@@ -67,6 +69,7 @@ def _shows(char: str) -> bool:
     return (
         "!" <= char <= "~"
         or not (char.isspace() or char in _UNSEEN or unicodedata.category(char)[0] == "C" or _is_selector(char))
+        or char in PREPENDED
         or unicodedata.category(char) in {"Co", "Cn"}  # private or newer than this Python: a box, at least
     )
 
@@ -112,16 +115,19 @@ def trimmed(text: str, span: Span, first: int = 0, last: int | None = None) -> S
         start += 1
     while start < end and text[end - 1] in WHITE:
         end -= 1
-    return span._replace(start=start, end=end) if start < end else None
+    if start >= end:
+        return None
+    return span if (start, end) == (span.start, span.end) else span._replace(start=start, end=end)
 
 
 def settle(text: str, spans: Iterable[Span]) -> list[Span]:
     """Return the spans as Telegram allows them, in order: trimmed, and nested where they are not apart.
 
-    Where two cannot both be, the container wins, and a link before the code that is its text. A style that crosses
-    something is cut in two, and one around code stops at the code.
+    Where two cannot both be, the container wins, and a link before the code that is its text; of two of a kind at the
+    same place the later one, as the library closes containers last. A style that crosses something is cut in two, and
+    one around code stops at the code.
     """
-    found = [part for span in spans if (part := trimmed(text, span))]
+    found = [part for span in reversed(list(spans)) if (part := trimmed(text, span))]
     quotes = _apart(span for span in found if span.kind in QUOTES)
     solid = [
         span for span in _apart(span for span in found if span.kind in _SOLID) if _cut_at_edges(span, quotes) == [span]
@@ -185,6 +191,8 @@ def _cut_at_edges(span: Span, others: list[Span]) -> list[Span]:
     at = bisect_left(others, span.end, key=lambda other: other.start) - 1
     if at >= 0 and span.start < others[at].start < span.end < others[at].end:
         cuts.append(others[at].start)
+    if len(cuts) == 1:
+        return [span]
     return [span._replace(start=a, end=b) for a, b in zip(cuts, [*cuts[1:], span.end], strict=True)]
 
 

@@ -37,9 +37,9 @@ def split(piece: Piece, limit: int = TEXT_LIMIT, mode: Mode = "newline") -> list
     """Return the parts of a piece, each of at most ``limit`` UTF-16 units and 100 entities, none of them blank.
 
     Nothing but white space at the cuts is left out (and runs of characters that do not show, if they fill a part). No
-    cut is within what a reader sees as one character, unless that alone is longer than the limit. Code and quotes that
-    go on in the next part are closed and opened anew; another entity is cut only if it is too long itself. A text with
-    more than 100 entities, of which Telegram would ignore the rest, makes more parts.
+    cut is within what a reader sees as one character, unless that alone is longer than the limit. Code blocks and
+    quotes that go on in the next part are closed and opened anew; another entity is cut only if it is too long itself.
+    A text with more than 100 entities, of which Telegram would ignore the rest, makes more parts.
 
     ``newline`` looks for the end of a paragraph, line, sentence or word in the second half of the room; ``length``
     fills each part as far as words go.
@@ -66,12 +66,12 @@ class _Cutter:
         self._limit = limit
         self._mode = mode
         self._whole = bytearray(len(text) + 1)  # places within an entity that would fit into one part
-        self._fenced = bytearray(len(text) + 1)  # places within code or a quote
-        self._raw = bytearray(len(text) + 1)  # places within code, the start included
+        self._fenced = bytearray(len(text) + 1)  # places within a code block or a quote
+        self._raw = bytearray(len(text) + 1)  # places within a code block
         for span in self._spans:
             inside = slice(span.start + 1, span.end)
             ones = b"\x01" * (span.end - span.start - 1)
-            if span.kind in FENCED:
+            if span.kind in FENCED and span.kind != "code":
                 self._fenced[inside] = ones
             elif units[span.end] - units[span.start] <= limit:
                 self._whole[inside] = ones
@@ -99,7 +99,7 @@ class _Cutter:
         if is_blank(text):
             return None
         spans = []
-        for span in self._spans[first:]:
+        for span in islice(self._spans, first, None):
             if span.start >= end:
                 break
             if span.end > start and (part := trimmed(self._text, span, start, end)):

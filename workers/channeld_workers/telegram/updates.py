@@ -18,7 +18,8 @@ from channeld_workers.telegram.mentions import is_addressed
 from channeld_workers.telegram.patterns import Patterns
 from channeld_workers.telegram.people import Person, Place, author, place, speaking_chat, user
 from channeld_workers.telegram.quotes import forwarded_from, quoted
-from channeld_workers.telegram.raw import Raw, integer, line, table, tables, words
+from channeld_workers.telegram.raw import Raw, integer, is_handle, line, table, tables, words
+from channeld_workers.telegram.rich import plain
 
 TEXT_LIMIT: Final = 100_000
 """Characters of a text that are kept: far more than Telegram lets through."""
@@ -131,6 +132,8 @@ def _read_message(kind: str, message: Raw, update: Raw, account: Account, max_by
         written = text = words(text, TEXT_LIMIT)
         if "entities" in message:
             text = with_links(message, written)
+    elif "rich_message" in message and (written := plain(message["rich_message"])[:TEXT_LIMIT]):
+        text = written
     else:
         written = words(message.get("caption"), TEXT_LIMIT)
         found = held(message, max_bytes)
@@ -164,7 +167,7 @@ def _read_message(kind: str, message: Raw, update: Raw, account: Account, max_by
         mentioned=where.group and is_addressed(message, written, account.id, account.username, account.patterns),
         bot=who.bot,
         attachments=attachments,
-        album=f"{where.number}:{album}" if type(album) is str and 0 < len(album) <= 64 else None,
+        album=f"{where.number}:{album}" if is_handle(album) else None,
     )
 
 
@@ -221,8 +224,8 @@ def _emoji(reaction: Raw) -> tuple[str, str]:
 def _read_tap(kind: str, query: Raw, update: Raw, account: Account, _: int) -> Event:
     message, who = table(query.get("message")), user(query.get("from"))
     where, number = place(message, account.worker), integer(message.get("message_id"))
-    own_id, data = words(query.get("id"), 128), words(query.get("data"), 256)
-    if where is None or who is None or number is None or number <= 0 or not own_id:
+    own_id, data = query.get("id"), words(query.get("data"), 256)
+    if where is None or who is None or number is None or number <= 0 or not is_handle(own_id):
         return Unreadable("no chat, sender, message_id or id of a tap", "a tap on a button")
     return Tap(
         id=own_id,
@@ -316,7 +319,7 @@ _READERS: Final[dict[str, Callable[[str, Raw, Raw, Account, int], Event | None]]
 _OTHER_KINDS: Final = """
 message_reaction_count inline_query chosen_inline_result shipping_query pre_checkout_query purchased_paid_media poll
 poll_answer chat_member chat_join_request chat_boost removed_chat_boost business_connection business_message
-edited_business_message deleted_business_messages
+edited_business_message deleted_business_messages guest_message managed_bot
 """
 _NOTHING_FOR_CLAUDE: Final = frozenset(_OTHER_KINDS.split())
 """Kinds that are no message to the bot. Those of a business account are written to its owner."""
