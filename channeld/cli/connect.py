@@ -88,13 +88,22 @@ def find_declared(paths: Paths, worker: str) -> Worker | None:
 
 
 def settings_of(paths: Paths, worker: str, platform: str, more: dict[str, Any]) -> dict[str, Any]:
-    """Return all settings with which a worker will run.
+    """Return all settings with which a worker will run, of which ``more`` are new.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+    fresh = fresh_settings(platform, more)
+    declared = find_declared(paths, worker)
+    return fresh if declared is None else {**declared.settings, **{key: fresh[key] for key in more}}
+
+
+def fresh_settings(platform: str, more: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of a platform's worker, which are the defaults but for ``more``.
 
     Raises:
         ConfigError: one of ``more`` is none.
     """
-    if (declared := find_declared(paths, worker)) is not None:
-        return {**declared.settings, **more}
     try:
         table = PLATFORMS[platform].table.model_validate(more)
     except ValidationError as error:

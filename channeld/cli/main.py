@@ -15,6 +15,7 @@ from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
 from channeld.cli.demo import demo
+from channeld.cli.import_official import import_
 from channeld.cli.logs import logs
 from channeld.cli.messages import messages
 from channeld.cli.prompts import prompts
@@ -99,6 +100,6 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 for command in (
     run, start, stop, restart, status, setup, pair, access, prompts, sessions, messages, send, logs, url, demo, mcp,
-    completion,
+    import_, completion,
 ):  # fmt: skip
     cli.add_command(command)
