@@ -131,9 +131,10 @@ def _read(file: Path, *, follow: bool = False) -> str | None:
         if file.is_symlink():
             raise Unreadable(f"{file} is a symbolic link.", hint="Put the file itself there.") from None
         raise Unreadable(f"{file} cannot be read: {error.strerror}.", hint="Mend its permissions.") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unreadable(f"{file} is no file.", hint="Move it away.")
     with os.fdopen(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable(f"{file} is no file.", hint="Move it away.")
         try:
             data = opened.read(_LARGEST_BYTES + 1)
         except OSError as error:
