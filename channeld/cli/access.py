@@ -1,4 +1,4 @@
-"""``pair``, ``access`` and ``setup``: who may speak to Claude."""
+"""``pair`` and ``access``: who may speak to Claude."""
 
 from __future__ import annotations
 
@@ -217,15 +217,3 @@ def close_group(chat: str) -> None:
 
     data = ask_or_fail(find_paths(), "close_group", chat=chat)
     click.echo(gone_text(f"{chat} is closed.", data["dropped"]))
-
-
-@click.command()
-@click.argument("worker", shell_complete=suggest.workers)
-def setup(worker: str) -> None:
-    """Let yourself in: print a code that makes whoever sends it to the bot an approver.
-
-    Example: channeld setup pager
-    """
-    from channeld.cli.render.access import setup_lines  # noqa: PLC0415
-
-    print_lines(setup_lines(ask_or_fail(find_paths(), "setup", worker=worker), page_width()))

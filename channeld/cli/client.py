@@ -14,8 +14,9 @@ EXIT_FAILED: Final = 1
 EXIT_NOT_RUNNING: Final = 3
 NOT_RUNNING: Final = ("channeld is not running: messages neither arrive nor leave.", "channeld start")
 """What is said then, and what to try."""
+NO_TERMINAL: Final = "no_terminal"
 _NO_TERMINAL: Final = (
-    "no_terminal",
+    NO_TERMINAL,
     "This changes who may speak to Claude, or shows a secret: a person at a terminal does it, and here is none.",
     "Run it yourself in a terminal. From a script over ssh: ssh -t HOST channeld …",
 )
@@ -54,7 +55,7 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
 
     from channeld.ipc.control import GUARDED, MAX_REQUEST_BYTES, ControlReply, ControlRequest  # noqa: PLC0415
 
-    if command in GUARDED and not _has_terminal():
+    if command in GUARDED and not has_terminal():
         raise CommandFailed(*_NO_TERMINAL)
     try:
         request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
@@ -101,7 +102,7 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
     return reply.data
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     """Tell whether a person can be at this process: what Claude runs has no controlling terminal."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))

@@ -45,7 +45,7 @@ def start() -> None:
     if is_running(paths):
         click.echo("channeld is running already.")
         return
-    _start(paths)
+    start_daemon(paths)
     _tell_how_it_is("channeld is running", paths)
 
 
@@ -57,7 +57,7 @@ def stop() -> None:
 
     Example: channeld stop
     """
-    _stop(find_paths())
+    stop_daemon(find_paths())
     click.echo("channeld has stopped.")
 
 
@@ -80,8 +80,8 @@ def restart(worker: str | None) -> None:
     except ConfigError as error:
         fail(str(error), f"{error.hint} Nothing was stopped.")
     if is_running(paths):
-        _stop(paths, again=True)
-    _start(paths)
+        stop_daemon(paths, again=True)
+    start_daemon(paths)
     _tell_how_it_is("channeld has restarted", paths)
 
 
@@ -103,7 +103,7 @@ def _tell_how_it_is(what: str, paths: Paths) -> None:
         print_lines(["", *issue_lines(issue, time.time(), page_width())])
 
 
-def _start(paths: Paths) -> None:
+def start_daemon(paths: Paths) -> None:
     """Start a daemon that this command does not take along, and wait until one answers."""
     import subprocess  # noqa: PLC0415 - of no use to the other commands
 
@@ -147,7 +147,8 @@ def _tell_why_it_ended(status: int, error_log: str, begin: int) -> NoReturn:
     fail(f"The daemon ended at once: {last}", f"Look at `channeld logs` and {error_log}.")
 
 
-def _stop(paths: Paths, *, again: bool = False) -> None:
+def stop_daemon(paths: Paths, *, again: bool = False) -> None:
+    """End the daemon and wait until it has gone; ``again`` if another is started at once."""
     pid = ask_or_fail(paths, "stop", again=again)["pid"]
     end = time.monotonic() + _STOP_LIMIT_S
     while time.monotonic() < end:

@@ -10,15 +10,17 @@ from typing import Any, NoReturn
 import click
 
 from channeld import __version__
-from channeld.cli.access import access, pair, setup
+from channeld.cli.access import access, pair
 from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
 from channeld.cli.demo import demo
+from channeld.cli.import_official import import_
 from channeld.cli.logs import logs
 from channeld.cli.messages import messages
 from channeld.cli.prompts import prompts
 from channeld.cli.send import send
+from channeld.cli.setup import setup
 from channeld.cli.status import sessions, status
 from channeld.cli.url import url
 from channeld.core.errors import ChanneldError
@@ -98,6 +100,6 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 for command in (
     run, start, stop, restart, status, setup, pair, access, prompts, sessions, messages, send, logs, url, demo, mcp,
-    completion,
+    import_, completion,
 ):  # fmt: skip
     cli.add_command(command)

@@ -22,6 +22,15 @@ def workers(context: click.Context, parameter: click.Parameter, incomplete: str)
     return _matching([CompletionItem(w["name"], help=w["state"]) for w in found], incomplete)
 
 
+def set_up(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Suggest what can be set up: workers, and platforms that have none yet."""
+    from channeld.platforms import PLATFORMS  # noqa: PLC0415 - pydantic takes its time
+
+    found = {item.value: item for item in workers(context, parameter, incomplete)}
+    fresh = [CompletionItem(name) for name, platform in PLATFORMS.items() if platform.token_variable]
+    return [*found.values(), *(item for item in _matching(fresh, incomplete) if item.value not in found)]
+
+
 def logs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Suggest names of log files, which need no daemon."""
     folder: Path = find_paths().log

@@ -12,14 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from channeld.core.lifecycle import ABORT_GRACE_S
-from channeld.faultpoint import VARIABLE as FAULTPOINTS
-
-_ALLOWED: Final = (
-    "PATH", "HOME", "USER", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "all_proxy", "no_proxy",
-    FAULTPOINTS,
-)  # fmt: skip
-"""What a worker may know of our environment; nothing that can hold another worker's secret."""
+from channeld.environment import bare_environment
 
 _ROTATE_BYTES: Final = 10 * 1024 * 1024
 
@@ -31,10 +24,8 @@ def worker_argv(platform: str, command: Sequence[str] | None) -> list[str]:
 
 def worker_environment(worker: str, socket_fd: int, token_fd: int | None, *, bundled: bool) -> dict[str, str]:
     """Return the whole environment of a worker; a bundled one must find our packages, as this process did."""
-    environment = {name: os.environ[name] for name in _ALLOWED if name in os.environ}
-    environment |= {"CHANNELD_WORKER": worker, "CHANNELD_SOCKET_FD": str(socket_fd), "PYTHONUNBUFFERED": "1"}
-    if bundled:
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment = bare_environment(bundled=bundled)
+    environment |= {"CHANNELD_WORKER": worker, "CHANNELD_SOCKET_FD": str(socket_fd)}
     if token_fd is not None:
         environment["CHANNELD_TOKEN_FD"] = str(token_fd)
     return environment

@@ -14,7 +14,7 @@ from channeld.core import lifecycle
 from channeld.core.errors import ConfigError
 from channeld.core.lifecycle import WORKER_TRANSITIONS, WorkerState, describe_exit
 from channeld.core.restart import RestartPolicy, Verdict
-from channeld.daemon.credentials import find_token, make_token
+from channeld.credentials import find_token, make_token
 from channeld.daemon.health import Health
 from channeld.daemon.limits import Limits
 from channeld.daemon.link import Hub, WorkerLink

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,6 +84,15 @@ class Daemon:
     async def __aexit__(self, *error: object) -> None:
         await self.kill()  # at once: what a test wants to see of the end, it asks for
         self._folder.cleanup()
+
+    @contextlib.asynccontextmanager
+    async def place_alone(self) -> AsyncIterator[Self]:
+        """Have the place without a process; what a command starts in it is stopped at the end."""
+        try:
+            yield self
+        finally:
+            await asyncio.to_thread(self.cli, "stop")
+            self._folder.cleanup()
 
     @property
     def pid(self) -> int:
@@ -195,9 +204,20 @@ class Daemon:
             env=self.environment, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def terminal(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def piped(self, given: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the channeld command with something on its input, and with no terminal far and wide."""
+        return subprocess.run(
+            [sys.executable, "-m", "channeld.cli.entry", *arguments],
+            env={**self.environment, **environment}, capture_output=True, text=True, timeout=TIMEOUT_S, input=given,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def terminal(
+        self, *arguments: str, typed: Sequence[tuple[str, str]] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the channeld command as a person does: on a terminal, with nothing of the test above it."""
-        return on_terminal(self.environment, sys.executable, "-m", "channeld.cli.entry", *arguments)
+        words = (sys.executable, "-m", "channeld.cli.entry", *arguments)
+        return on_terminal({**self.environment, **environment}, *words, typed=typed)
 
     def log(self) -> str:
         """Return the daemon's log."""

@@ -17,16 +17,19 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 COLUMNS = 400
 
 
 def on_terminal(
-    environment: Mapping[str, str], *words: str, timeout_s: float = 30.0
+    environment: Mapping[str, str], *words: str, timeout_s: float = 30.0, typed: Sequence[tuple[str, str]] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program on a terminal; its output and its errors come back as a terminal shows them: as one text."""
+    """Run a program on a terminal; its output and its errors come back as a terminal shows them: as one text.
+
+    ``typed`` is what a person waits for, one after the other, and the line that he types then.
+    """
     screen, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     begin, go = os.pipe()
@@ -39,16 +42,21 @@ def on_terminal(
             )  # fmt: skip
             for descriptor in (go, begin, child):  # what started it has ended: from here on init is its parent
                 os.close(descriptor)
-            output = _read_all(screen)
+            output = _read_all(screen, typed)
         finally:
             os.close(screen)
         return subprocess.CompletedProcess(words, int(status.read_text()), output.replace("\r\n", "\n"), "")
 
 
-def _read_all(screen: int) -> str:
+def _read_all(screen: int, typed: Sequence[tuple[str, str]]) -> str:
     """Return what is written until nobody has the terminal open any more."""
     output = b""
+    left, seen = list(typed), 0
     while True:
+        if left and (place := output.find(left[0][0].encode(), seen)) >= 0:
+            seen = place + len(left[0][0].encode())
+            os.write(screen, f"{left.pop(0)[1]}\n".encode())
+            continue
         try:
             data = os.read(screen, 1 << 16)
         except OSError:  # Linux says so when the last descriptor is closed

@@ -38,8 +38,9 @@ def test_without_a_daemon_a_command_for_a_person_says_so_too(home):
     [
         "", "run", "start", "stop", "restart", "status", "logs", "demo", "sessions", "messages", "messages list",
         "messages show", "messages search", "messages retry", "messages drop", "send", "url", "mcp", "completion",
-        "setup", "pair", "pair list", "pair approve", "pair deny", "access", "access show", "access allow",
-        "access remove", "access policy", "access approver", "access group", "access group open", "access group close",
+        "setup", "import", "import official", "pair", "pair list", "pair approve", "pair deny", "access",
+        "access show", "access allow", "access remove",
+        "access policy", "access approver", "access group", "access group open", "access group close",
     ],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(home, command):

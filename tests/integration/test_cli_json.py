@@ -35,7 +35,7 @@ DEFINITIONS = {
     "status": "status", "sessions": "sessions", "messages": "messages", "messages list": "messages",
     "messages search": "messages", "messages show": "show", "messages retry": "show", "messages drop": "show",
     "send": "send", "pair": "pair", "pair list": "pair", "access": "access", "access show": "access",
-    "prompts": "prompts", "prompts list": "prompts",
+    "prompts": "prompts", "prompts list": "prompts", "setup": "setup",
 }  # fmt: skip
 
 
@@ -114,6 +114,8 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             answered = await asyncio.to_thread(daemon.terminal, "prompts", "answer", pairing["id"], "deny")
             assert answered.returncode == 0 and "Denied" in answered.stdout
             prompts = await printed(daemon, "prompts")
+            setting_up = await asyncio.to_thread(daemon.terminal, "setup", "pager", "--json")
+            strict("setup").validate(setup := json.loads(setting_up.stdout))
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
     assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
@@ -130,7 +132,7 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
     assert access["workers"][0]["groups"] == [{"chat": "pager:g", "require_mention": True, "senders": ["7"]}]
     assert (pairing["state"], pairing["by"]) == ("open", None)
     assert [(prompt["state"], prompt["by"]["worker"]) for prompt in prompts["prompts"]] == [("answered", None)]
-    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts]
+    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts, setup]
     promised = {name for definition in SCHEMA["$defs"].values() for name in definition["properties"]}
     assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
 
@@ -169,7 +171,7 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
         "listing": "**An entry of `workers` there**", "person": "**An entry of `people`**",
         "group": "**An entry of `groups`**", "dropped": "**An entry of `dropped`**",
         "change": "**An entry of `changes`**", "prompts": "## `channeld prompts --json`",
-        "prompt": "**An entry of `prompts`**", "decider": "**`by`**",
+        "setup": "## `channeld setup --json`", "prompt": "**An entry of `prompts`**", "decider": "**`by`**",
     }  # fmt: skip
     after = PAGE.split(headings[name], 1)[1]
     table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)

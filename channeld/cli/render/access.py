@@ -176,6 +176,18 @@ def setup_lines(data: dict[str, Any], width: int) -> list[str]:
     ]
 
 
+def link_lines(link: str, width: int) -> list[str]:
+    """Return what ``channeld setup`` prints of a link; that stands on a line of its own, whole."""
+    return [
+        "",
+        *wrap("Open this on your phone and press Start; it is valid for an hour and works once:", width),
+        "",
+        f"    {link}",
+        "",
+        *wrap("Whoever opens it first is listed, as an approver: keep it to yourself.", width),
+    ]
+
+
 def dialog_text(data: dict[str, Any]) -> str:
     """Return what became of asking for the form."""
     if data["session"] is not None:
