@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-_PASSED: Final = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS")
+_PASSED: Final = (
+    "HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS",
+    # Behind a proxy no worker reaches its platform without these.
+    "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "all_proxy", "no_proxy",
+)  # fmt: skip
 _PASSED_PREFIXES: Final = ("LC_", "XDG_", "CHANNELD_", "SSL_CERT_")
 
 

@@ -58,6 +58,13 @@ async def piped(daemon, given, *words, exit_status=0, **environment):
     return done.stdout, done.stderr
 
 
+def code_in(shown):
+    """Return the code of the link that was printed."""
+    found = LINK.search(shown)
+    assert found is not None, shown
+    return found[1]
+
+
 def nowhere(token, daemon, *texts):
     """Check that a token stands in no output and no file but its own."""
     assert not any(token in text for text in texts)
@@ -71,7 +78,7 @@ async def test_a_token_that_is_typed_connects_the_bot_and_the_link_lets_its_owne
     async with Daemon(table(api)) as daemon:
         shown = await typed(daemon, f' "{api.token}" ')
         assert "Telegram: @courier_test_bot is connected.\n" in shown
-        code = LINK.search(shown)[1]
+        code = code_in(shown)
         assert token_file(daemon).read_text() == api.token + "\n"
         assert stat.S_IMODE(token_file(daemon).stat().st_mode) == 0o600
         assert [file.name for file in daemon.paths.credentials.iterdir()] == ["telegram.token"]
@@ -82,7 +89,7 @@ async def test_a_token_that_is_typed_connects_the_bot_and_the_link_lets_its_owne
         people = (await daemon.ask("access"))["workers"][0]["people"]
         assert [(p["sender_id"], p["role"]) for p in people] == [("412587349", "approver")]
         again = await typed(daemon, "")
-        assert LINK.search(again)[1] != code
+        assert code_in(again) != code
         assert "Enter keeps the saved one" in again
         assert "Saved" not in again
 

@@ -210,6 +210,7 @@ def test_a_daemon_inherits_nothing_that_is_not_allowed() -> None:
         "XDG_RUNTIME_DIR": "/run/user/1",
         "DBUS_SESSION_BUS_ADDRESS": "unix:path=/run/user/1/bus",
         "SSL_CERT_FILE": "/ca.pem",
+        "HTTPS_PROXY": "http://proxy:3128",
         "CHANNELD_NO_START": "1",
     }
     secret = dict.fromkeys(

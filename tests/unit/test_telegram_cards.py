@@ -55,6 +55,7 @@ def test_what_takes_words_says_how(changed, tail, markup):
     """Replying is what a phone makes easy."""
     looks = card(prompt(**changed))
     assert looks.text.endswith(tail)
+    assert looks.markup is not None
     assert markup in looks.markup
 
 
