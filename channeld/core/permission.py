@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -147,14 +148,31 @@ def digest(tool: str, tool_input: str) -> str:
     return hashlib.sha256(f"{tool}\0{tool_input}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def lets_through(tool: str, fields: dict[str, Any], chat: str | None) -> bool:
-    """Tell whether a call needs no leave: an answer, without files, to the chat that the turn came from."""
-    return (
-        chat is not None
-        and _OWN_TOOL.fullmatch(tool) is not None
-        and fields.get("chat_id") == chat
-        and not fields.get("files")
-    )
+def lets_through(tool: str, fields: dict[str, Any], chat: str | None, inbox: str) -> bool:
+    """Tell whether a call needs no leave.
+
+    That is an answer, without files, to the chat that the turn came from, and to read a received file by its name,
+    which cannot be guessed: whoever sends a picture wants it looked at.
+
+    Args:
+        tool: its name.
+        fields: of its input.
+        chat: that the turn came from; None where it came from none.
+        inbox: the folder of received files, an absolute path.
+    """
+    if chat is None:
+        return False
+    if tool == "Read":
+        return _is_in(inbox, fields.get("file_path"))
+    return _OWN_TOOL.fullmatch(tool) is not None and fields.get("chat_id") == chat and not fields.get("files")
+
+
+def _is_in(folder: str, path: object) -> bool:
+    """Tell whether a path names something right in a folder, and does not lead out of it again."""
+    if not isinstance(path, str):
+        return False
+    file = PurePosixPath(path)
+    return file.parent == PurePosixPath(folder) and file.name not in {"", ".."}
 
 
 def card(

@@ -97,6 +97,7 @@ class Relay:
         spool: Spool,
         *,
         mode: str,
+        inbox: str,
         matching_s: float,
         session_of: Callable[[str], Session | None],
     ) -> None:
@@ -108,10 +109,12 @@ class Relay:
             access: who may do what.
             spool: where inputs that are too long for a message are put.
             mode: ``origin``, ``approvers`` or ``off``.
+            inbox: the folder of received files, an absolute path.
             matching_s: how long a notification waits for its hook.
             session_of: returns the attached session of a process.
         """
         self._prompts, self._screens, self._spool, self._mode = prompts, screens, spool, mode
+        self._inbox = inbox
         self._access, self._matching_s, self._session_of = access, matching_s, session_of
         self._ledgers: dict[str, _Ledger] = {}
         prompts.on(KIND, self._answered, keeps=frozenset({Option.DETAILS}), confirms=True)
@@ -125,7 +128,7 @@ class Relay:
         mine = turn is not None and turn.origin is not None and turn.prompt_id == report.prompt_id
         chat = turn.origin.chat if mine and turn is not None and turn.origin is not None else None
         allowed = not report.late and (
-            permission.lets_through(report.tool_name, report.input, chat)
+            permission.lets_through(report.tool_name, report.input, chat, self._inbox)
             or await self._may_again(ledger, permission.digest(report.tool_name, report.tool_input))
         )
         now = time.monotonic()

@@ -12,6 +12,7 @@ from tests.doubles.bot_api_person import Person
 from tests.doubles.bot_api_world import Chat, Message
 from tests.doubles.telegram import Scene, scene
 from tests.e2e.lab import ClaudeLab
+from tests.e2e.page import picture
 from tests.e2e.scripted_model import new_events
 from tests.e2e.sessions import attach
 
@@ -160,6 +161,15 @@ def turns_of(session: ClaudeLab) -> list[list[str]]:
     last = max((request["messages"] for request in session.model.requests if request["tools"]), key=len)
     found = [[text for _, text in new_events([message])] for message in last if message["role"] == "user"]
     return [texts for texts in found if texts]
+
+
+async def test_a_picture_from_a_phone_is_looked_at(telegram: Scene, session: ClaudeLab):
+    """Claude is told where it lies and reads it there, which needs no leave."""
+    telegram.ann.send_photo(telegram.chat, picture(), "look")
+    event = await session.model.wait_event("look")
+    assert event.meta["image_path"].startswith(str(telegram.daemon.home))
+    await session.model.wait_request(lambda request: '"type": "image"' in json.dumps(request["messages"]))
+    await hears(telegram, telegram.chat, DONE)
 
 
 async def test_questions_and_plans_are_answered_with_a_tap(telegram: Scene, session: ClaudeLab):
