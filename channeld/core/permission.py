@@ -185,7 +185,7 @@ def card(
         tool_input: the whole input as JSON text, where it belongs to the request without doubt.
         session: its name.
         full: the whole was asked for.
-        facts: what else is known about it, shown with the whole.
+        facts: what else is known about it.
         doubtful: an input was told that may be the request's and does not fit its display text.
     """
     tool = clean_name(request.tool, 10 * _TOOL_LIMIT) or "?"
@@ -197,17 +197,17 @@ def card(
     by_text = f"Or write: yes {request.request_id} / no {request.request_id}"
     if tool_input is None and (doubtful or _ELIDED.search(request.preview) or _MASKED in request.preview):
         why = "Not all of what it is about is known here, so it can be allowed at the terminal only."
-        return Card(title, _joined(_clipped(shown, MESSAGE_LIMIT), facts if full else "", why), [Option.DENY])
+        return Card(title, _joined(_clipped(shown, MESSAGE_LIMIT), facts, why), [Option.DENY])
     again = [Option.AGAIN] if tool_input is not None else []
     if not full and len(shown) > BODY_LIMIT:
         more = f"Only a part is shown. {Option.DETAILS} sends all of it; then it can be allowed."
-        return Card(title, _joined(_clipped(shown, BODY_LIMIT), more), [Option.DETAILS, Option.DENY])
+        return Card(title, _joined(_clipped(shown, BODY_LIMIT), facts, more), [Option.DETAILS, Option.DENY])
     options = [Option.ALLOW, *again, Option.DENY, *([] if full else [Option.DETAILS])]
     if len(shown) > MESSAGE_LIMIT:
         more = "All of it is in the file that goes with this."
         body = _joined(_clipped(shown, BODY_LIMIT), facts, more, by_text)
         return Card(title, body, list(options), text=f"{title}\n\n{shown}\n")
-    return Card(title, _joined(shown, facts if full else "", by_text), list(options))
+    return Card(title, _joined(shown, facts, by_text), list(options))
 
 
 def describe(tool_input: str) -> str:

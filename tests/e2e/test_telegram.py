@@ -104,6 +104,7 @@ async def test_leave_is_given_and_refused_with_a_tap(telegram: Scene, session: C
     telegram.write("run touch made")
     card = await hears(telegram, telegram.chat, "touch made")
     assert {"Allow", "Deny"} <= set(card.labels)
+    assert "Asked for" not in card.text
     await session.terminal.wait_for(ASKED)
     assert not (session.project / "made").exists()
     await tap(telegram, telegram.ann, card, "Allow")
@@ -113,6 +114,7 @@ async def test_leave_is_given_and_refused_with_a_tap(telegram: Scene, session: C
     assert ASKED not in await session.terminal.screen()
     ben.write(his, "run touch other")
     card = await hears(telegram, telegram.chat, "touch other")
+    assert f"Asked for a message of Ben ({BEN_ID})" in card.text
     await session.terminal.wait_for(ASKED)
     await tap(telegram, telegram.ann, card, "Deny")
     assert card.text.endswith("✔ Deny – Ann")
