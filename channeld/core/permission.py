@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -147,14 +148,31 @@ def digest(tool: str, tool_input: str) -> str:
     return hashlib.sha256(f"{tool}\0{tool_input}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def lets_through(tool: str, fields: dict[str, Any], chat: str | None) -> bool:
-    """Tell whether a call needs no leave: an answer, without files, to the chat that the turn came from."""
-    return (
-        chat is not None
-        and _OWN_TOOL.fullmatch(tool) is not None
-        and fields.get("chat_id") == chat
-        and not fields.get("files")
-    )
+def lets_through(tool: str, fields: dict[str, Any], chat: str | None, inbox: str) -> bool:
+    """Tell whether a call needs no leave.
+
+    That is an answer, without files, to the chat that the turn came from, and to read a received file by its name,
+    which cannot be guessed: whoever sends a picture wants it looked at.
+
+    Args:
+        tool: its name.
+        fields: of its input.
+        chat: that the turn came from; None where it came from none.
+        inbox: the folder of received files, an absolute path.
+    """
+    if chat is None:
+        return False
+    if tool == "Read":
+        return _is_in(inbox, fields.get("file_path"))
+    return _OWN_TOOL.fullmatch(tool) is not None and fields.get("chat_id") == chat and not fields.get("files")
+
+
+def _is_in(folder: str, path: object) -> bool:
+    """Tell whether a path names something right in a folder, and does not lead out of it again."""
+    if not isinstance(path, str):
+        return False
+    file = PurePosixPath(path)
+    return file.parent == PurePosixPath(folder) and file.name not in {"", ".."}
 
 
 def card(
@@ -167,7 +185,7 @@ def card(
         tool_input: the whole input as JSON text, where it belongs to the request without doubt.
         session: its name.
         full: the whole was asked for.
-        facts: what else is known about it, shown with the whole.
+        facts: what else is known about it.
         doubtful: an input was told that may be the request's and does not fit its display text.
     """
     tool = clean_name(request.tool, 10 * _TOOL_LIMIT) or "?"
@@ -179,17 +197,17 @@ def card(
     by_text = f"Or write: yes {request.request_id} / no {request.request_id}"
     if tool_input is None and (doubtful or _ELIDED.search(request.preview) or _MASKED in request.preview):
         why = "Not all of what it is about is known here, so it can be allowed at the terminal only."
-        return Card(title, _joined(_clipped(shown, MESSAGE_LIMIT), facts if full else "", why), [Option.DENY])
+        return Card(title, _joined(_clipped(shown, MESSAGE_LIMIT), facts, why), [Option.DENY])
     again = [Option.AGAIN] if tool_input is not None else []
     if not full and len(shown) > BODY_LIMIT:
         more = f"Only a part is shown. {Option.DETAILS} sends all of it; then it can be allowed."
-        return Card(title, _joined(_clipped(shown, BODY_LIMIT), more), [Option.DETAILS, Option.DENY])
+        return Card(title, _joined(_clipped(shown, BODY_LIMIT), facts, more), [Option.DETAILS, Option.DENY])
     options = [Option.ALLOW, *again, Option.DENY, *([] if full else [Option.DETAILS])]
     if len(shown) > MESSAGE_LIMIT:
         more = "All of it is in the file that goes with this."
         body = _joined(_clipped(shown, BODY_LIMIT), facts, more, by_text)
         return Card(title, body, list(options), text=f"{title}\n\n{shown}\n")
-    return Card(title, _joined(shown, facts if full else "", by_text), list(options))
+    return Card(title, _joined(shown, facts, by_text), list(options))
 
 
 def describe(tool_input: str) -> str:

@@ -38,6 +38,7 @@ class Origin(NamedTuple):
     delivery_id: str
     message_id: str
     kind: str = "message"
+    sender: str = ""  # the name that he chose
 
     @classmethod
     def of(cls, event: StoredEvent) -> Origin:
@@ -45,7 +46,7 @@ class Origin(NamedTuple):
         inbound = event.inbound
         return cls(
             inbound.chat, inbound.sender_id, event.role, inbound.group, event.delivery_id, inbound.message_id,
-            inbound.kind,
+            inbound.kind, inbound.sender,
         )  # fmt: skip
 
 

@@ -56,16 +56,27 @@ def gone_stale(events: Sequence[StoredEvent], now: float) -> Card:
     return Card(f"Not delivered for {age}. Still wanted?", _beginnings(events), [STILL_WANTED, DROP_IT])
 
 
-def unattended(events: Sequence[StoredEvent], session: str) -> Card:
-    """Ask an approver whether somebody's messages may reach a session that asks nobody."""
+def unattended(events: Sequence[StoredEvent], session: str, *, known: bool) -> Card:
+    """Ask an approver whether somebody's messages may reach a session that asks nobody.
+
+    Args:
+        events: what he wrote.
+        session: its name.
+        known: it is known to ask nobody; else it is not known whether it asks, as before its first turn.
+    """
     inbound = events[-1].inbound
-    who = f"{shown_name(inbound.sender)} ({clean_name(inbound.sender_id, 60)}) in {inbound.chat}"
-    title = f"{shown_name(inbound.sender)} wrote while {session} asks nobody"
-    body = (
-        f"The session {session} does what it thinks right without asking for permission, so what {who} wrote waits for "
-        f"your word. Let in, Claude acts on it unasked.\n\n{_beginnings(events)}"
-    )
-    return Card(title, body, [LET_IN, DROP])
+    name = shown_name(inbound.sender)
+    wrote = f"what {name} ({clean_name(inbound.sender_id, 60)}) in {inbound.chat} wrote waits for your word. Let in,"
+    if known:
+        title = f"{name} wrote while {session} asks nobody"
+        why = f"The session {session} does what it thinks right without asking for permission, so {wrote} Claude acts"
+    else:
+        title = f"{name} wrote, and {session} may ask nobody"
+        why = (
+            f"Whether the session {session} asks for permission is not known before its first turn, so {wrote} Claude "
+            "may act"
+        )
+    return Card(title, f"{why} on it unasked.\n\n{_beginnings(events)}", [LET_IN, DROP])
 
 
 def _beginnings(events: Sequence[StoredEvent]) -> str:

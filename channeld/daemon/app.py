@@ -100,11 +100,12 @@ class App:
         self._outbox = Outbox(self._database, sequence)
         self._timeline = Timeline(self._database)
         self._retention = Retention(self._database, sequence)
+        inbox = str(paths.inbox.resolve())
         spool = Spool.at(
             paths.spool,
             home=str(Path.home().resolve()),  # the rules are applied to paths without links
             own=[str(folder.resolve()) for folder in (paths.config, paths.state, paths.run)],
-            inbox=str(paths.inbox.resolve()),
+            inbox=inbox,
         )
         turnbook = Turnbook(self._database)
         workers = [worker for worker in config.worker_list() if worker.enabled]
@@ -130,7 +131,7 @@ class App:
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
-            prompts, notices, access, spool, mode=config.permissions.relay, matching_s=limits.matching_s,
+            prompts, notices, access, spool, mode=config.permissions.relay, inbox=inbox, matching_s=limits.matching_s,
             session_of=self._router.sessions.get,
         )  # fmt: skip
         interview = Interview(prompts, notices, access, spool, config.permissions.question_timeout)

@@ -13,8 +13,10 @@ from channeld.core import permission
 from channeld.core.access import Role
 from channeld.core.hooks import Report
 from channeld.core.ids import worker_of
+from channeld.core.pairing import shown_name
 from channeld.core.permission import Option, Request
 from channeld.core.prompts import APPROVERS, OPERATOR, PromptState, StoredPrompt, Who, in_words
+from channeld.core.text import clean_name
 from channeld.core.turns import Origin
 from channeld.daemon.prompts import Access, Prompts, Screens
 from channeld.daemon.session import Session
@@ -97,6 +99,7 @@ class Relay:
         spool: Spool,
         *,
         mode: str,
+        inbox: str,
         matching_s: float,
         session_of: Callable[[str], Session | None],
     ) -> None:
@@ -108,10 +111,12 @@ class Relay:
             access: who may do what.
             spool: where inputs that are too long for a message are put.
             mode: ``origin``, ``approvers`` or ``off``.
+            inbox: the folder of received files, an absolute path.
             matching_s: how long a notification waits for its hook.
             session_of: returns the attached session of a process.
         """
         self._prompts, self._screens, self._spool, self._mode = prompts, screens, spool, mode
+        self._inbox = inbox
         self._access, self._matching_s, self._session_of = access, matching_s, session_of
         self._ledgers: dict[str, _Ledger] = {}
         prompts.on(KIND, self._answered, keeps=frozenset({Option.DETAILS}), confirms=True)
@@ -125,7 +130,7 @@ class Relay:
         mine = turn is not None and turn.origin is not None and turn.prompt_id == report.prompt_id
         chat = turn.origin.chat if mine and turn is not None and turn.origin is not None else None
         allowed = not report.late and (
-            permission.lets_through(report.tool_name, report.input, chat)
+            permission.lets_through(report.tool_name, report.input, chat, self._inbox)
             or await self._may_again(ledger, permission.digest(report.tool_name, report.tool_input))
         )
         now = time.monotonic()
@@ -251,15 +256,19 @@ class Relay:
         doubtful = hook is None and any(
             other.tool == request.tool and not other.is_matched for other in self._ledger(session.instance).hooks
         )
-        card = permission.card(request, data["input"], session=session.name, full=False, doubtful=doubtful)
+        audience = await self._audience(origin)
+        asked_for = _whose(origin) if origin is not None and audience != origin.chat else ""
+        card = permission.card(
+            request, data["input"], session=session.name, full=False, facts=asked_for, doubtful=doubtful
+        )
         opened = await self._prompts.open(
             KIND, card.title, card.body, card.options,
-            audience=await self._audience(origin), instance=session.instance, session=session.name,
+            audience=audience, instance=session.instance, session=session.name,
             key=f"{KIND}:{session.instance}:{request.request_id}", ttl_s=None if session.turns.hooked else TTL_S,
             data=data | {
                 "request_id": request.request_id, "description": request.description, "project": session.project,
                 "digest": permission.digest(request.tool, data["input"]) if data["input"] is not None else "",
-                "origin": origin.chat if origin is not None else "", "doubtful": doubtful,
+                "origin": origin.chat if origin is not None else "", "asked_for": asked_for, "doubtful": doubtful,
             },
         )  # fmt: skip
         if hook is not None:
@@ -336,9 +345,10 @@ class Relay:
     async def _show_all(self, prompt: StoredPrompt) -> None:
         data = prompt.content.data
         request = Request(data["request_id"], data["tool"], data["description"], data["preview"])
+        began = f"Asked in a turn that began in {data['origin']}." if data["origin"] else ""
         facts = [
             f"Folder: {data['project']}" if data["project"] else "",
-            f"Asked in a turn that began in {data['origin']}." if data["origin"] else "",
+            data.get("asked_for") or began,
             "Asked by a subagent." if data["agent_id"] else "",
         ]
         card = permission.card(
@@ -350,3 +360,9 @@ class Relay:
 
     def _ledger(self, instance: str) -> _Ledger:
         return self._ledgers.setdefault(instance, _Ledger())
+
+
+def _whose(origin: Origin) -> str:
+    """Say for whom a permission is asked, to people who have not read what he wrote."""
+    who = f"{shown_name(origin.sender)} ({clean_name(origin.sender_id, 60)})"
+    return f"Asked for a message of {who} in {origin.chat}."

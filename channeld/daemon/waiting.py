@@ -89,7 +89,7 @@ class Waiting:
                 if hold == "stale":
                     await self._ask(hold, chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
                 else:
-                    card = waiting.unattended(events, session.name)
+                    card = waiting.unattended(events, session.name, known=bool(session.turns.permission_mode))
                     await self._ask(hold, chat, sender_id, card, APPROVERS, APPROVERS)
             self._to_ask.discard(hold)  # only now: what went wrong on the way is done again
 

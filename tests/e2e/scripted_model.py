@@ -10,6 +10,7 @@ What the model does is decided by the text of each channel event it has not answ
     run COMMAND      runs it with the tool Bash
     ask              asks which colour: Red or Blue (AskUserQuestion); ``ask-many`` lets several be chosen
     plan TEXT        goes into plan mode and then proposes TEXT as its plan
+    look             looks at the picture that came with it (Read)
     tool NAME JSON   calls the tool whose name ends in NAME with these arguments
     say TEXT         writes TEXT to the terminal and calls no tool
     anything else    calls the tool whose name ends in ``__reply`` with ``echo: `` and the text
@@ -91,6 +92,8 @@ class Script:
                     lambda _, tools: self._call("ExitPlanMode", {}, tools),
                 ]
                 return self._call("EnterPlanMode", {}, tools)
+            case "look":
+                return self._call("Read", {"file_path": meta.get("image_path", "")}, tools)
             case "tool":
                 name, _, arguments = rest.partition(" ")
                 return self._call(name, json.loads(arguments or "{}"), tools)

@@ -112,6 +112,7 @@ async def test_while_nobody_is_asked_a_chatters_messages_wait_for_an_approver(pa
         card = await worker.shown("unattended")
         assert card.chat == "pager:own"
         assert "> rm -rf please" in card.body
+        assert ("is not known" in card.body) is (not mode)  # what is said of the session is true
         await worker.accepted("2", chat="pager:b", text="more", sender_id="8", sender="Bob")
         assert (await worker.shown("unattended")).id == card.id
         await daemon.events_where(held=2, seen=1)

@@ -135,12 +135,23 @@ def test_what_is_offered_depends_on_what_can_be_read():
         ("mcp__evil_channeld__reply", {"chat_id": "web:main"}, False),
         ("mcp__channeld__download_attachment", {"chat_id": "web:main"}, False),
         ("Bash", {"chat_id": "web:main"}, False),
+        ("Read", {"file_path": "/state/inbox/8f3a.png"}, True),
+        ("Read", {"file_path": "/state/inbox/8f3a.pdf", "pages": "1-3"}, True),
+        ("Read", {"file_path": "/state/inbox"}, False),
+        ("Read", {"file_path": "/state/inbox/"}, False),
+        ("Read", {"file_path": "/state/inbox/.."}, False),
+        ("Read", {"file_path": "/state/inbox/../channeld.db"}, False),
+        ("Read", {"file_path": "/state/inbox/deeper/8f3a.png"}, False),
+        ("Read", {"file_path": "inbox/8f3a.png"}, False),
+        ("Read", {"file_path": ["/state/inbox/8f3a.png"]}, False),
+        ("Read", {}, False),
+        ("Write", {"file_path": "/state/inbox/8f3a.png"}, False),
     ],
 )
 def test_what_needs_no_leave(tool, fields, through):
-    """An answer without files to the turn's own chat, and nothing else."""
-    assert permission.lets_through(tool, fields, "web:main") is through
-    assert not permission.lets_through(tool, fields, None)
+    """An answer without files to the turn's own chat, a look at a received file, and nothing else."""
+    assert permission.lets_through(tool, fields, "web:main", "/state/inbox") is through
+    assert not permission.lets_through(tool, fields, None, "/state/inbox")
 
 
 @pytest.mark.parametrize(
