@@ -73,11 +73,13 @@ class Platform(NamedTuple):
     """Sender id, as the worker says it, of whoever holds the token: he is listed without more ado."""
     holder_chat: str = ""
     """Where he writes, without the worker's name."""
+    chat_is_sender: bool = False
+    """A private chat has the id of whoever writes there, so that it is known before he has written."""
 
 
 PLATFORMS: Final[dict[str, Platform]] = {
     "web": Platform(WebTable, makes_token=True, holder="owner", holder_chat="main"),
-    "telegram": Platform(TelegramTable, "TELEGRAM_BOT_TOKEN"),
+    "telegram": Platform(TelegramTable, "TELEGRAM_BOT_TOKEN", chat_is_sender=True),
 }
 LATER: Final = ("discord", "webhook")
 """Platforms of versions to come."""

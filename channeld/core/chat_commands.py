@@ -32,9 +32,9 @@ def read_command(event: Inbound) -> Command | None:
 
 def help_text(role: str) -> str:
     """Return what a listed sender is told of this chat."""
-    may = ", and you may also answer what Claude Code asks for permission" if role == Role.APPROVER else ""
+    may = " You may also answer what Claude Code asks for permission." if role == Role.APPROVER else ""
     return (
-        f"What you write here reaches Claude Code, and Claude answers here{may}.\n"
+        f"What you write here reaches Claude Code, and Claude answers here.{may}\n"
         "/status – who listens, and what waits\n"
         "/now – do not wait for Claude's turn to end"
     )

@@ -63,6 +63,15 @@ class Fit(IntEnum):
     CERTAIN = 2  # the display text is that of this very input, all of it
 
 
+_BY_TEXT: Final = "Or write: "
+
+
+def without_words_to_write(body: str) -> str:
+    """Return a prompt's body without how to answer it in a message: for those who have buttons under it."""
+    rest, found, last = body.rpartition("\n\n")
+    return rest if found and last.startswith(_BY_TEXT) else body
+
+
 class Card(NamedTuple):
     """A permission prompt as it is shown."""
 
@@ -194,7 +203,7 @@ def card(
     shown = unmasked(request.preview if tool_input is None else describe(tool_input))
     if cut:
         shown = f"Tool: {tool}\n\n{shown}"
-    by_text = f"Or write: yes {request.request_id} / no {request.request_id}"
+    by_text = f"{_BY_TEXT}yes {request.request_id} / no {request.request_id}"
     if tool_input is None and (doubtful or _ELIDED.search(request.preview) or _MASKED in request.preview):
         why = "Not all of what it is about is known here, so it can be allowed at the terminal only."
         return Card(title, _joined(_clipped(shown, MESSAGE_LIMIT), facts, why), [Option.DENY])

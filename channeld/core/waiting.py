@@ -40,9 +40,11 @@ def busy_with(turn: Turn | None, chat: str, now: float) -> str:
     return f"Claude is busy with {what}, for {_duration(now - turn.since)} now"
 
 
-def waits_for_turn(turn: Turn | None, chat: str, count: int, now: float) -> Card:
-    """Tell a sender that what he wrote waits."""
+def waits_for_turn(turn: Turn | None, chat: str, count: int, now: float, *, asked: bool = False) -> Card:
+    """Tell a sender that what he wrote waits; ``asked``: for his own answer to what Claude has asked in his chat."""
     them = "Your message waits" if count == 1 else f"Your {count} messages wait"
+    if asked:
+        return Card("Claude waits for your answer", f"Answer what it has asked above. {them} until then.", [])
     body = (
         f"{busy_with(turn, chat, now)}. {them} for the end of that. Sent in now (or with /now), it reaches Claude as a "
         "note in the midst of its work, which it may only take up afterwards."

@@ -19,6 +19,7 @@ from channeld.core.pairing import Paired, PairingRequest, WrongTries
 from channeld.daemon.gate import Gate
 from channeld.daemon.notices import Notices
 from channeld.faultpoint import reach
+from channeld.platforms import PLATFORMS
 from channeld.store import access as store
 from channeld.store.access import AccessList, Change
 
@@ -99,10 +100,16 @@ class Access:
         }
         holders = [(name, terms.holder, terms.holder_chat) for name, terms in open_workers.items() if terms.holder]
         return holders + [
-            (person["worker"], person["sender_id"], person["chat"])
+            (person["worker"], person["sender_id"], chat)
             for person in await self._list.people()
-            if person["worker"] in open_workers and person["role"] == Role.APPROVER and person["chat"]
-        ]
+            if person["worker"] in open_workers and person["role"] == Role.APPROVER
+            and (chat := person["chat"] or self._chat_by_sender(person["worker"], person["sender_id"]))
+        ]  # fmt: skip
+
+    def _chat_by_sender(self, worker: str, sender_id: str) -> str | None:
+        """Return the private chat of somebody who has not written yet, where the platform's ids tell it."""
+        platform = PLATFORMS.get(self.platforms[worker])
+        return f"{worker}:{sender_id}" if platform is not None and platform.chat_is_sender else None
 
     # -- pairing
 

@@ -273,8 +273,14 @@ class Relay:
         )  # fmt: skip
         if hook is not None:
             hook.prompt_id = opened
-        if self._mode != "off" and origin is not None and origin.group:
-            self._tell_group(self._ledger(session.instance), origin.chat, data["turn_id"])
+        prompt = self._prompts.find(opened)
+        if (
+            self._mode != "off"
+            and origin is not None
+            and prompt is not None
+            and origin.chat not in prompt.content.chats
+        ):
+            self._tell_asker(self._ledger(session.instance), origin.chat, data["turn_id"])
         return opened
 
     async def _hook_of(self, session: Session, request: Request) -> _Hook | None:
@@ -318,7 +324,8 @@ class Relay:
                 return origin.chat
         return APPROVERS
 
-    def _tell_group(self, ledger: _Ledger, chat: str, turn_id: str) -> None:
+    def _tell_asker(self, ledger: _Ledger, chat: str, turn_id: str) -> None:
+        """Tell the chat that the turn came from why nothing happens, where it was not asked itself."""
         if ledger.told != (chat, turn_id):  # once a turn
             ledger.told = (chat, turn_id)
             self._screens.say(chat, "Claude waits for a permission; whoever may give it is asked privately.")

@@ -339,9 +339,9 @@ class Router:
                 case Command.STATUS:
                     waiting = {chat: count for chat, count, _ in await self._mailbox.waiting()}
                     told = status_text(self.notices.presence.text, waiting.get(event.chat, 0))
-                    self.notices.say(event.chat, told, event.message_id)
+                    self.notices.say(event.chat, told)
                 case Command.START | Command.HELP:
-                    self.notices.say(event.chat, help_text(role), event.message_id)
+                    self.notices.say(event.chat, help_text(role))
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
             return True

@@ -25,6 +25,8 @@ _DEAF = (
     "Claude Code has taken your message, but Claude was not given it: a dialog may be open in its terminal. Somebody "
     "has to look there. The message is kept."
 )
+_ASKS = ("permission", "question", "plan")
+_HELD = "Your message waits for the owner's word, because Claude may act here without asking. The owner was asked."
 _DEAF_TO_APPROVERS = "The session {} does not listen any more: {}. {}"
 
 
@@ -90,7 +92,8 @@ class Waiting:
                     await self._ask(hold, chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
                 else:
                     card = waiting.unattended(events, session.name, known=bool(session.turns.permission_mode))
-                    await self._ask(hold, chat, sender_id, card, APPROVERS, APPROVERS)
+                    if await self._ask(hold, chat, sender_id, card, APPROVERS, APPROVERS):
+                        self._notices.say(chat, _HELD, events[-1].inbound.message_id)
             self._to_ask.discard(hold)  # only now: what went wrong on the way is done again
 
     async def _held(self, hold: Hold) -> list[tuple[tuple[str, str], list[StoredEvent]]]:
@@ -102,17 +105,18 @@ class Waiting:
             found.setdefault((event.inbound.chat, event.inbound.sender_id), []).append(event)
         return list(found.items())
 
-    async def _ask(self, hold: Hold, chat: str, sender_id: str, card: Card, audience: str, only: str) -> None:
-        """Ask once about the messages of a sender; what he writes meanwhile is added."""
+    async def _ask(self, hold: Hold, chat: str, sender_id: str, card: Card, audience: str, only: str) -> bool:
+        """Ask once about the messages of a sender; what he writes meanwhile is added, and that is told as False."""
         key = f"{hold}:{chat}:{sender_id}"
         known = next((prompt for prompt in self._prompts.open_ones(kind=hold) if prompt.key == key), None)
         if known is not None:
             await self._prompts.change(known.id, body=card.body)
-            return
+            return False
         await self._prompts.open(
             hold, card.title, card.body, card.options, audience=audience, only=only, key=key,
             data={"chat": chat, "sender_id": sender_id},
         )  # fmt: skip
+        return True
 
     async def _release(self) -> None:
         """The session asks again: what non-approvers wrote may go, and nobody has to say so."""
@@ -204,9 +208,19 @@ class Waiting:
             if chat in told:
                 continue
             if due <= now:
-                await self._tell(chat, events, waiting.waits_for_turn(session.turns.turn, chat, len(events), now))
+                asked = self._is_asked(session, chat)
+                card = waiting.waits_for_turn(session.turns.turn, chat, len(events), now, asked=asked)
+                await self._tell(chat, events, card)
             else:
                 self._look_at(due, now)
+
+    def _is_asked(self, session: Session, chat: str) -> bool:
+        """Tell whether the session waits for an answer that it has asked for in a chat."""
+        return any(
+            chat in prompt.content.chats
+            for kind in _ASKS
+            for prompt in self._prompts.open_ones(kind=kind, instance=session.instance)
+        )
 
     def _look_at(self, moment: float, now: float) -> None:
         """Look again at a moment, unless that is done earlier anyhow."""

@@ -107,7 +107,7 @@ async def test_a_prompt_that_was_shown_is_told_as_such_to_the_next_process(pager
 
 @pytest.mark.parametrize(("text", "told"), [
     ("/start", "What you write here reaches Claude Code"),
-    ("/help@pager_bot", "you may also answer what Claude Code asks for permission"),
+    ("/help@pager_bot", "You may also answer what Claude Code asks for permission"),
     ("/status", "Nothing of yours waits."),
 ])  # fmt: skip
 async def test_commands_are_answered_by_channeld_and_not_passed_on(daemon, pager, text, told):

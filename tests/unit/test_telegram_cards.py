@@ -47,7 +47,7 @@ def test_a_settled_prompt_says_what_has_become_of_it(changed, tail):
 
 
 @pytest.mark.parametrize(("changed", "tail", "markup"), [
-    ({"free": True}, "Or reply to this message in your own words.", "inline_keyboard"),
+    ({"free": True}, "For your own words, reply to this message.", "inline_keyboard"),
     ({"free": True, "options": []}, "Reply to this message with your answer.", "force_reply"),
     ({"free": True, "options": [], "kind": "pairing"}, "Reply to this message with the code.", "force_reply"),
 ])  # fmt: skip
@@ -57,6 +57,32 @@ def test_what_takes_words_says_how(changed, tail, markup):
     assert looks.text.endswith(tail)
     assert looks.markup is not None
     assert markup in looks.markup
+
+
+def test_yes_and_no_stand_side_by_side_in_front():
+    """Where a thumb looks for them; what can be written instead is left out, because here are buttons."""
+    again = "Allow exactly this again in this session"
+    options = ["Allow", again, "Deny", "Details"]
+    looks = card(prompt(options=options, body="rm -r build\n\nOr write: yes abcde / no abcde"))
+    assert looks.markup is not None
+    assert [[button["text"] for button in row] for row in looks.markup["inline_keyboard"]] == [
+        ["Allow", "Deny", "Details"], [again],
+    ]  # fmt: skip
+    assert data_of(looks.markup)["Deny"] == "p:abcdefgh:2"
+    assert looks.text == "Run a command\n\nrm -r build"
+
+
+def test_a_plan_is_formatted_and_hides_no_address():
+    """What is approved is what is read."""
+    looks = card(prompt(kind="plan", title="A plan", body="1. **first** [here](https://evil.example)"))
+    assert [entity["type"] for entity in looks.entities] == ["bold", "bold"]
+    assert "first" in looks.text
+
+
+def test_what_has_passed_is_one_line():
+    """Nobody needs to know any more why it waited."""
+    looks = card(prompt(kind="waiting", title="Waits", body="A long story.", state="elsewhere", answer="It goes in."))
+    assert looks.text == "Waits\n\n✔ It goes in."
 
 
 @pytest.mark.parametrize("letter", ["x", "😀", "e\u0301"])

@@ -19,7 +19,8 @@ CHOICE: Final = "c"
 DONE: Final = "d"
 """Begins the data of the button that ends choosing."""
 CHOSEN, FREE = "☑ ", "☐ "
-_SHORT: Final = 24
+_SHORT: Final = 12
+"""Characters of a label that has room beside two others."""
 _ROW: Final = 3
 
 
@@ -28,9 +29,19 @@ def reply_keyboard(send_id: str, labels: Sequence[str]) -> dict[str, Any] | None
     return _markup([[_button(label, f"{REPLY}:{send_id}:{n}") for n, label in row] for row in _rows(labels)])
 
 
-def prompt_keyboard(prompt_id: str, options: Sequence[str]) -> dict[str, Any] | None:
-    """Return the markup for a prompt that takes one of its options."""
-    return _markup([[_button(label, f"{PROMPT}:{prompt_id}:{n}") for n, label in row] for row in _rows(options)])
+def prompt_keyboard(prompt_id: str, options: Sequence[str], *, short_first: bool = False) -> dict[str, Any] | None:
+    """Return the markup for a prompt that takes one of its options.
+
+    Args:
+        prompt_id: of the prompt.
+        options: their labels.
+        short_first: put the short ones side by side in front, which is where a thumb looks for yes and no.
+    """
+    rows = _rows(options)
+    if short_first:
+        row = [(n, label) for n, label in enumerate(options) if len(label) <= _SHORT][:_ROW]
+        rows = [row, *([each] for each in enumerate(options) if each not in row)]
+    return _markup([[_button(label, f"{PROMPT}:{prompt_id}:{n}") for n, label in row] for row in rows if row])
 
 
 def choice_keyboard(prompt_id: str, options: Sequence[str], chosen: frozenset[int]) -> dict[str, Any] | None:
@@ -73,7 +84,7 @@ def read_data(data: str) -> tuple[str, str, int] | None:
 def _rows(labels: Sequence[str]) -> list[list[tuple[int, str]]]:
     """Put short labels side by side, long ones below each other."""
     numbered = list(enumerate(labels))
-    width = _ROW if all(len(label) <= _SHORT // _ROW + 4 for label in labels) else 1
+    width = _ROW if all(len(label) <= _SHORT for label in labels) else 1
     return [numbered[start : start + width] for start in range(0, len(numbered), width)]
 
 
