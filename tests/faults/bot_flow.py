@@ -189,7 +189,10 @@ class BotScene:
         """None lost, none doubled without its flag, first pushes of each chat in order, none confirmed too early."""
         firsts: dict[str, list[Key]] = defaultdict(list)
         ids: dict[Key, set[str]] = defaultdict(set)
+        chats = {chat for chat, _, _ in self.expected}
         for telling in self.told():
+            if telling.key[0] not in chats:
+                continue
             repeated = telling.key in ids
             assert telling.redelivered or not repeated, f"{telling.key} came twice without its flag"
             ids[telling.key].add(telling.delivery_id)
@@ -224,6 +227,8 @@ def telling_of(heard: dict[str, Any]) -> Telling | None:
 def event_key(update: dict[str, Any]) -> str | None:
     """Return under which key an update that is for Claude must be on disk before it is confirmed."""
     match update:
+        case {"hostile": True}:  # whether it is for Claude is not for us to say
+            return None
         case {"message": {"chat": {"id": chat}, "message_id": number}}:
             return f"message:{chat}:{number}"
         case {"edited_message": {"chat": {"id": chat}, "message_id": number, "edit_date": date}, "update_id": serial}:
