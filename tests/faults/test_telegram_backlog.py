@@ -71,10 +71,10 @@ async def test_numbers_that_begin_anew_and_updates_that_come_twice(nursery: Nurs
     """Lower, higher, after a restart; the same message under another number, and an answer that was lost."""
     async with bot_scene(nursery) as s:
         for victim in (None, "worker", "daemon"):
-            for next_id in (s.api.updates.next_id - 50_000_000, s.api.updates.next_id + 50_000_000):
+            for distance in (-50_000_000, 50_000_000) if victim is None else (-50_000_000,):
                 s.write("before")
                 await s.settle()
-                s.api.renumber(next_id)
+                s.api.renumber(s.api.updates.next_id + distance)
                 s.write("one", "two")
                 if victim is not None:
                     await s.kill(victim)
@@ -87,7 +87,7 @@ async def test_numbers_that_begin_anew_and_updates_that_come_twice(nursery: Nurs
             s.write("behind it")
             await s.settle()
         s.check_inbound()
-        assert s.daemon.log().count("worker_started") == 3 + 2
+        assert s.daemon.log().count("worker_started") == 3
 
 
 def hostile(lot: random.Random) -> dict[str, Any]:

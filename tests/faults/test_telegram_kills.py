@@ -11,14 +11,11 @@ from tests.faults.bot_flow import bot_scene
 from tests.faults.nursery import Nursery
 
 FLOWING = [
-    ("worker.before_offer", 1),
     ("worker.before_offer", 3),
     ("store.before_commit", 1),
     ("store.before_commit", 2),
     ("store.after_commit", 1),
-    ("store.after_commit", 2),
     ("router.accepted", 1),
-    ("worker.after_accepted", 1),
     ("worker.after_accepted", 3),
     ("session.before_push", 3),
     ("router.confirmed", 1),
