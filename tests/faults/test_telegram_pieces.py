@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,14 @@ async def whole(s: BotScene, first: Message) -> list[bytes]:
     )
     assert not is_error, told
     return [content(path) for path in told.splitlines()]
+
+
+def wait_until_reaped(pid: int) -> None:
+    """Return when the parent of a process has seen its end."""
+    until = time.monotonic() + TIMEOUT_S
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def expect(s: BotScene, message: Message) -> Key:
@@ -106,4 +117,21 @@ async def test_a_file_is_fetched_again_after_a_kill(nursery: Nursery):
         told, is_error = await s.call("download_attachment", "toolu_2", **asked)
         assert not is_error, told
         assert content(told) == b"a,b\n1,2\n"
+        s.check_inbound()
+
+
+async def test_a_file_is_asked_for_again_where_its_message_was_stored_after_the_end_of_its_worker(nursery: Nursery):
+    """The offer is on its way to the disk when the worker dies: nobody is there who could be asked then."""
+    async with bot_scene(nursery) as s:
+        s.write("first")
+        await s.settle()
+        dead, stop = s.worker_pid, s.points.arm("store.before_commit")
+        s.wrote(s.ann.send_photo(s.chat, PICTURES[0], "look"))
+        at = await asyncio.wait_for(stop, TIMEOUT_S)
+        os.kill(dead, signal.SIGKILL)
+        await asyncio.to_thread(wait_until_reaped, dead)
+        at.release()
+        await s.skip_backoff(dead)
+        await s.ready()
+        await s.settle()
         s.check_inbound()
