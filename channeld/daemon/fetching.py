@@ -67,9 +67,13 @@ class Fetching:
                 wanted.done.cancel()
 
     def accepted(self, link: WorkerLink, events: Iterable[StoredEvent]) -> None:
-        """Ask for the files of events that are not complete without them."""
+        """Ask for the files of events that are not complete without them.
+
+        Of a worker that has ended by the time they are stored nothing is asked: its next process is, when it is ready.
+        """
+        is_there = self._links.get(link.name) is link
         for event in events:
-            for place in missing(event.inbound):
+            for place in missing(event.inbound) if is_there else []:
                 self._ask(link, event, event.inbound.attachments[place])
             if event.state == "held":
                 self._news.set()

@@ -73,6 +73,9 @@ class WorkerLink:
         self._on_change, self._on_ready, self._on_trouble = on_change, on_ready, on_trouble
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending_offers = 0
+        self._offers: list[m.Offer] = []
+        """Read, and not handed on yet: one list after the other is, or some would pass those before them."""
+        self._offering = False
         self._garbage_logged = False
         self.gone = asyncio.Event()
 
@@ -143,7 +146,10 @@ class WorkerLink:
             self._pending_offers += len(offers)
             if self._pending_offers > _MOST_PENDING_OFFERS:
                 self.protocol.pause_reading()
-            self._start(self._offer(offers))
+            self._offers += offers
+            if not self._offering:
+                self._offering = True
+                self._start(self._hand_on_offers())
 
     def oversized(self) -> None:
         """A line was too long."""
@@ -159,14 +165,20 @@ class WorkerLink:
 
     # -- inside
 
-    async def _offer(self, offers: list[m.Offer]) -> None:
+    async def _hand_on_offers(self) -> None:
+        """Hand on what was offered, and then together what was meanwhile."""
         try:
-            await self._hub.offered(self, offers)
+            while self._offers:
+                offers, self._offers = self._offers, []
+                try:
+                    await self._hub.offered(self, offers)
+                finally:
+                    self._pending_offers -= len(offers)
+                    if self._pending_offers <= _MOST_PENDING_OFFERS // 2:
+                        self._heard_at = time.monotonic()
+                        self.protocol.resume_reading()
         finally:
-            self._pending_offers -= len(offers)
-            if self._pending_offers <= _MOST_PENDING_OFFERS // 2:
-                self._heard_at = time.monotonic()
-                self.protocol.resume_reading()
+            self._offering = False
 
     def _greet(self, hello: m.Hello) -> None:
         if hello.protocol != m.PROTOCOL:

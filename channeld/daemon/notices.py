@@ -23,15 +23,24 @@ class Notices:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._links: dict[str, WorkerLink] = {}
+        self._greeted: set[str] = set()
+        """Workers that were told how things stand."""
         self.presence = m.Presence(listening=False, text="")
         self._working: frozenset[str] = frozenset()
         self.askable: frozenset[str] = frozenset()
         """Workers that show prompts, also while they are not connected."""
 
     def worker_ready(self, link: WorkerLink) -> None:
-        """Tell a worker how things stand."""
+        """Begin to tell a worker things; how they stand is for ``greet``."""
         self._links[link.name] = link
+        self._greeted.discard(link.name)
         self.askable = self.askable - {link.name} | ({link.name} if link.capabilities.prompts else set())
+
+    def greet(self, link: WorkerLink) -> None:
+        """Tell a worker how things stand, after it was shown its prompts: by this it knows that no more are open."""
+        if self._links.get(link.name) is not link:
+            return
+        self._greeted.add(link.name)
         if link.capabilities.presence:
             link.send(self.presence)
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(self._working) if is_chat_of(link.name, c)))
@@ -47,7 +56,7 @@ class Notices:
         is_news = presence != self.presence
         self.presence, self._working = presence, working
         for link in self._links.values():
-            if not link.capabilities.presence:
+            if not link.capabilities.presence or link.name not in self._greeted:
                 continue
             if is_news:
                 link.send(presence)

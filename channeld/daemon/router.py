@@ -360,6 +360,7 @@ class Router:
         self.capabilities[link.name] = link.capabilities
         self.notices.worker_ready(link)
         await self._prompts.worker_ready(link)
+        self.notices.greet(link)
         await self.outbound.worker_ready(link)
         await self.fetching.worker_ready(link)
 

@@ -64,6 +64,8 @@ class TelegramPlatform:
         self._polling: asyncio.Task[None] | None = None
         self._client: Client | None = None
         self._albums: dict[str, None] = {}
+        self._informed = asyncio.Event()
+        """The daemon has said which prompts are open: before that, taps on them would be taken for late ones."""
 
     async def start(self, runtime: Runtime) -> str:
         """Connect, and return the bot's name; without the network, that it was not reached yet."""
@@ -107,8 +109,9 @@ class TelegramPlatform:
         """Never called: Telegram has no place for the states of messages."""
 
     def presence(self, presence: Presence) -> None:
-        """Hear whether a session listens: whoever writes while none does is told once."""
+        """Hear whether a session listens: whoever writes while none does is told once. It comes behind open prompts."""
         self._courtesies.presence(presence)
+        self._informed.set()
 
     def typing(self, typing: Typing) -> None:
         """Show that Claude works on a message of a chat."""
@@ -149,6 +152,7 @@ class TelegramPlatform:
             else:
                 self._runtime.account_known(self._account_name())
         self._runtime.spawn(self._courtesies.set_commands(COMMANDS), "commands")
+        await self._informed.wait()
         await self._poller.run()
 
     async def _learn_account(self, client: Client) -> None:

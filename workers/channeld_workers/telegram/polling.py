@@ -66,7 +66,9 @@ class Poller:
                 if self.doubted:
                     await check_token(self._client)
                     self.doubted = False
-                updates = await self._client.updates(self._offset, _QUIET_S if self._albums else POLL_S, KINDS)
+                # An earlier process may have left albums open: the first poll is short, too, and tells that none grows.
+                timeout_s = POLL_S if self._albums == [] else _QUIET_S
+                updates = await self._client.updates(self._offset, timeout_s, KINDS)
             except TooFast as wait:
                 await asyncio.sleep(wait.delay_s)
             except Conflict as error:
