@@ -130,7 +130,7 @@ class Piece(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One message of the platform, of several that a reply has to be sent as. How to split is the worker's business."""
 
     text: str
-    format: str = "markdown"  # markdown | plain | entities
+    format: str = "markdown"  # markdown | plain, or one of the worker's own: entities, file
     entities: list[dict[str, Any]] = []  # with the format ``entities``, the worker's own
     reply_to: str | None = None
     files: list[Attachment] = []  # of those that the reply has

@@ -75,13 +75,8 @@ class Outbox:
             call = connection.execute(
                 QUERIES["accept_call"], {"instance": instance, "tool_use_id": tool_use_id, "chat": chat, "now": now}
             ).fetchone()["id"]
-            accepted = [
-                self._put(
-                    connection, call, worker, chat, part.kind, part.message_id, part.text, _encode(part.detail), now
-                )
-                for part in parts
-            ]
-            return AcceptedCall(call, [_part(row) for row in accepted], fresh=True)
+            accepted = [self._put(connection, call, worker, chat, part, now) for part in parts]
+            return AcceptedCall(call, accepted, fresh=True)
 
         return await self._db.submit(work, durable=True)
 
@@ -158,36 +153,29 @@ class Outbox:
         """
 
         def work(connection: sqlite3.Connection) -> list[StoredPart]:
-            details = [
-                _encode(msgspec.structs.replace(
-                    part.detail, format=piece.format, entities=piece.entities, reply_to=piece.reply_to,
-                    files=piece.files, buttons=piece.buttons,
-                ))
-                for piece in pieces
-            ]  # fmt: skip
-            first = {"seq": part.seq, "epoch": epoch, "text": pieces[0].text, "detail": details[0], "now": now}
+            first, *others = (_of_piece(part, piece) for piece in pieces)
+            values = {
+                "seq": part.seq, "epoch": epoch, "text": first.text, "detail": _encode(first.detail), "now": now,
+            }  # fmt: skip
             with timeline.indexed_anew(connection, part.seq):
-                rows = connection.execute(QUERIES["split_part"], first).fetchall()
+                rows = connection.execute(QUERIES["split_part"], values).fetchall()
             if not rows:
                 return []
-            for piece, detail in zip(pieces[1:], details[1:], strict=True):
-                rows += [
-                    self._put(connection, part.call, part.worker, part.chat, part.kind, None, piece.text, detail, now)
-                ]
-            return [_part(row) for row in rows]
+            made = [self._put(connection, part.call, part.worker, part.chat, other, now) for other in others]
+            return [_part(rows[0]), *made]
 
         return await self._db.submit(work, durable=True)
 
     def _put(
-        self, connection: sqlite3.Connection, call: int, worker: str, chat: str, kind: str, message_id: str | None,
-        text: str, detail: bytes, now: float,
-    ) -> sqlite3.Row:  # fmt: skip
+        self, connection: sqlite3.Connection, call: int, worker: str, chat: str, part: NewPart, now: float
+    ) -> StoredPart:
+        """Put a part behind all others of its call."""
         values = {
             "seq": self._sequence.next(connection), "send_id": secrets.token_hex(8), "call": call, "worker": worker,
-            "chat": chat, "kind": kind, "message_id": message_id, "text": text, "detail": detail, "now": now,
+            "chat": chat, "kind": part.kind, "message_id": part.message_id, "text": part.text,
+            "detail": _encode(part.detail), "now": now,
         }  # fmt: skip
-        row: sqlite3.Row = connection.execute(QUERIES["accept_part"], values).fetchone()
-        return row
+        return _part(connection.execute(QUERIES["accept_part"], values).fetchone())
 
     async def retry(self, seq: int, now: float) -> list[StoredPart]:
         """Queue a part again that failed or may have been sent; nothing if its state does not allow it."""
@@ -217,6 +205,15 @@ class Outbox:
 
 def _parts_of(connection: sqlite3.Connection, call: int) -> list[StoredPart]:
     return [_part(row) for row in connection.execute(QUERIES["parts_of_call"], {"call": call})]
+
+
+def _of_piece(part: StoredPart, piece: Piece) -> NewPart:
+    """Return a piece of a part as a part of its own."""
+    detail = msgspec.structs.replace(
+        part.detail, format=piece.format, entities=piece.entities, reply_to=piece.reply_to,
+        files=piece.files, buttons=piece.buttons,
+    )  # fmt: skip
+    return NewPart(kind=part.kind, text=piece.text, detail=detail)
 
 
 def _part(row: sqlite3.Row) -> StoredPart:
