@@ -24,7 +24,7 @@ ON_DEMAND_S: Final = 50.0
 
 
 class _Wanted:
-    """A file that a worker was asked for."""
+    """A file that a worker was asked for; ``token`` is the platform's handle of it, no secret."""
 
     def __init__(self, worker: str, seq: int, token: str) -> None:
         self.worker, self.seq, self.token = worker, seq, token
@@ -110,7 +110,7 @@ class Fetching:
             Refused: it cannot be had, or not now.
         """
         file = next(file for file in event.inbound.attachments if file.token == token)
-        wanted = next((w for w in self._wanted.values() if (w.seq, w.token) == (event.seq, token)), None)
+        wanted = self._asked(event, token)
         link = self._links.get(event.worker)
         if wanted is None:
             if link is None:
@@ -146,8 +146,8 @@ class Fetching:
     # -- inside
 
     def _ask(self, link: WorkerLink, event: StoredEvent, file: Attachment) -> _Wanted:
-        known = next((w for w in self._wanted.values() if (w.seq, w.token) == (event.seq, file.token)), None)
-        if known is not None:
+        """Ask a worker for a file, unless it was asked already."""
+        if (known := self._asked(event, file.token)) is not None:
             return known
         self._refs += 1
         wanted = self._wanted[self._refs] = _Wanted(link.name, event.seq, file.token or "")
@@ -159,6 +159,10 @@ class Fetching:
         )  # fmt: skip
         return wanted
 
+    def _asked(self, event: StoredEvent, token: str | None) -> _Wanted | None:
+        """Return what a worker was asked for and has not answered; None where it was not asked."""
+        return next((w for w in self._wanted.values() if (w.seq, w.token) == (event.seq, token)), None)
+
     def _tell(self, events: list[StoredEvent]) -> None:
         if events:
             log.info("events_complete", seqs=[event.seq for event in events])
@@ -166,6 +170,7 @@ class Fetching:
 
 
 def _note(file: Attachment, answer: m.Fetched | m.NotFetched) -> None:
+    """Put down in a file of an event what became of it."""
     if isinstance(answer, m.NotFetched):
         file.note = answer.reason[:200]
     else:
