@@ -89,16 +89,12 @@ def read_official(platform: str, folder: Path) -> Official | None:
         left.append("dmPolicy is none that channeld knows: strangers are met as the configuration says.")
         policy = None
     left += [f"{_shown(key)} is nothing that channeld knows." for key in data if key not in _KNOWN][:_MOST_GROUPS]
-    return Official(
-        platform=platform,
-        folder=folder,
-        token=_token(f"{platform.upper()}_BOT_TOKEN", env or "", left),
-        policy=policy,
-        people=_people("allowFrom", data.get("allowFrom"), left),
-        groups=tuple(_groups(platform, data.get("groups"), left)),
-        settings=tuple(_settings(data, left)),
-        left=tuple(left),  # what the lines above have put there
-    )
+    # Each of these adds to ``left`` what it cannot understand.
+    token = _token(f"{platform.upper()}_BOT_TOKEN", env or "", left)
+    people = _people("allowFrom", data.get("allowFrom"), left)
+    groups = _groups(platform, data.get("groups"), left)
+    settings = _settings(data, left)
+    return Official(platform, folder, token, policy, people, tuple(groups), tuple(settings), tuple(left))
 
 
 def is_enabled(platform: str, environ: Mapping[str, str]) -> bool:
