@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -11,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from channeld.credentials import save_token
 from tests.benchmarks.bench import Running, Shim, hear, listen, next_event, pong, resident_mib, say
 from tests.benchmarks.bot_server import CHAT, SENDER
 from tests.benchmarks.floor import PAUSE_S
@@ -69,9 +69,7 @@ class TelegramBench(Running):
     def __init__(self, folder: Path, server: Server) -> None:
         config = f'[workers.telegram]\napi_base_url = "http://127.0.0.1:{server.port}"\nmax_per_minute = 1000000\n'
         (folder / "credentials").mkdir(mode=0o700)
-        token = os.open(folder / "credentials" / "telegram.token", os.O_WRONLY | os.O_CREAT, 0o600)
-        os.write(token, b"123456789:AAbenchmarkbenchmarkbenchmarkbenchm")
-        os.close(token)
+        save_token("telegram", folder / "credentials", "123456789:AAbenchmarkbenchmarkbenchmarkbenchm")
         super().__init__(folder, config, "telegram", str(SENDER))
         self._server = server
 

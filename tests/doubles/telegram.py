@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from channeld.credentials import save_token
 from tests.doubles.bot_api import BotApi
 from tests.doubles.bot_api_person import Person
 from tests.doubles.bot_api_world import Chat, Message
@@ -27,10 +27,7 @@ class TelegramDaemon(Daemon):
         config = f'[workers.telegram]\napi_base_url = "{api.url}"\nmax_per_minute = 1000000\n{settings}\n{rest}'
         super().__init__(config, points=points, listed={"telegram": str(ANN_ID)}, **options)
         self.paths.credentials.mkdir(mode=0o700, parents=True, exist_ok=True)
-        token = self.paths.credentials / "telegram.token"
-        descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(api.token + "\n")
+        save_token("telegram", self.paths.credentials, api.token)
 
     async def ready(self) -> None:
         """Return when the worker has connected."""
