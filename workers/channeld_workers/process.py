@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 
 class Blocked(ChanneldError):
-    """A worker cannot run until a person changes something; it exits with ``exit_code`` and is not restarted."""
+    """A worker cannot run until a person changes something; it exits with ``exit_code``, and has one try an hour."""
 
     exit_code = EXIT_BAD_CONFIG
 

@@ -191,12 +191,9 @@ class Runtime:
         await self._link.drain()
         reach("worker.before_offer")
         try:
-            answer = await self._ask(lambda ref: Offer(ref=ref, event=event))
+            return await self._ask_whether(lambda ref: Offer(ref=ref, event=event))
         except FrameTooLong as error:
             return Refused(ref=0, code=error.code, text=str(error))
-        if isinstance(answer, History):
-            raise ConnectionError("the daemon answered an offer with something else")
-        return answer
 
     async def history(
         self,
@@ -230,12 +227,9 @@ class Runtime:
         Raises:
             ConnectionError: the daemon is gone.
         """
-        settled = await self._ask(
+        return await self._ask_whether(
             lambda ref: AnswerPrompt(ref=ref, id=prompt_id, answer=answer, sender_id=sender_id, sender=sender)
         )
-        if isinstance(settled, History):
-            raise ConnectionError("the daemon answered a prompt's answer with something else")
-        return settled
 
     async def moved(self, chat: str, to: str) -> Accepted | Refused:
         """Tell that a chat has a new id, and return when what belongs to it has gone there.
@@ -243,13 +237,10 @@ class Runtime:
         Raises:
             ConnectionError: the daemon is gone.
         """
-        settled = await self._ask(lambda ref: Moved(ref=ref, chat=chat, to=to))
-        if isinstance(settled, History):
-            raise ConnectionError("the daemon answered a move with something else")
-        return settled
+        return await self._ask_whether(lambda ref: Moved(ref=ref, chat=chat, to=to))
 
     def albums(self, still_open: list[str]) -> None:
-        """Tell which albums may still grow; every other one is complete."""
+        """Tell which albums (``Inbound.album``) may still grow; every other one of this worker is complete."""
         self._write(Albums(open=still_open))
 
     def shown(self, prompt_id: str, chat: str, message_id: str) -> None:
@@ -257,7 +248,7 @@ class Runtime:
         self._write(Shown(id=prompt_id, chat=chat, message_id=message_id))
 
     def account_known(self, account: str) -> None:
-        """Tell the account's name, where it was not known when the platform was started."""
+        """Tell the account's name, where it was not known at the start; all troubles told so far are over by that."""
         if self._ready:
             self._write(Ready(account=account))
 
@@ -376,6 +367,13 @@ class Runtime:
         reach("worker.after_send")
         await self._link.drain()
         self._write(outcome)
+
+    async def _ask_whether(self, question: Callable[[int], Message]) -> Accepted | Refused:
+        """Ask what is accepted or refused."""
+        answer = await self._ask(question)
+        if isinstance(answer, History):
+            raise ConnectionError("the daemon answered with a history what is accepted or refused")
+        return answer
 
     async def _ask(self, question: Callable[[int], Message]) -> Answer:
         if self._gone.is_set():
