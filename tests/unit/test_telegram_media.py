@@ -7,8 +7,10 @@ import struct
 import pytest
 
 from channeld.core.model import Attachment
-from channeld_workers.telegram.media import LOCAL_UPLOAD_BYTES, plan, refusal
+from channeld_workers.telegram.media import plan, refusal
 from channeld_workers.telegram.pictures import dimensions
+
+LIMIT = 50_000_000
 
 
 def file(name: str, mime: str, size: int = 1000) -> Attachment:
@@ -105,12 +107,12 @@ def test_no_files_are_no_calls():
 
 def test_the_first_file_that_cannot_go_is_named():
     """The sentence tells what is wrong with it, and the limit."""
-    assert refusal([photo(1), file("big.iso", "x/y", 50_100_000)]) == (
+    assert refusal([photo(1), file("big.iso", "x/y", 50_100_000)], LIMIT) == (
         "big.iso has 50.1 MB, and Telegram takes at most 50 MB from a bot."
     )
-    assert refusal([file("nil.txt", "text/plain", 0)]) == "nil.txt is empty, and Telegram takes no empty files."
-    assert refusal([photo(1), file("a.iso", "x/y", 50_000_000)]) is None
-    assert refusal([file("a.iso", "x/y", 50_000_001)], LOCAL_UPLOAD_BYTES) is None
+    assert refusal([file("nil.txt", "text/plain", 0)], LIMIT) == "nil.txt is empty, and Telegram takes no empty files."
+    assert refusal([photo(1), file("a.iso", "x/y", 50_000_000)], LIMIT) is None
+    assert refusal([file("a.iso", "x/y", 50_000_001)], 2_000_000_000) is None
 
 
 PICTURES = {

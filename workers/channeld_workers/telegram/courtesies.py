@@ -12,7 +12,7 @@ from telegram.error import TelegramError
 from channeld.ipc.messages import Notice, Presence, Typing
 from channeld_workers.runtime import Runtime
 from channeld_workers.telegram.api import Client, TooFast
-from channeld_workers.telegram.chats import read_chat
+from channeld_workers.telegram.chats import quoting, read_chat
 from channeld_workers.telegram.rendering import TEXT_LIMIT, plain, split, utf16_len
 
 TYPING_EVERY_S: Final = 4.0
@@ -20,8 +20,9 @@ TYPING_EVERY_S: Final = 4.0
 ABSENT_AFTER_S: Final = 3.0
 """A session that only reconnects is back by then."""
 _MOST_UNDER_WAY: Final = 200
+"""Small things at once, of all chats; more than these are left out."""
 _TAP_ANSWER_LIMIT: Final = 200
-"""Source: core.telegram.org/bots/api#answercallbackquery."""
+"""Characters. Source: core.telegram.org/bots/api#answercallbackquery."""
 _COMMAND: Final = re.compile(r"`([^`\n]+)`")
 
 
@@ -53,17 +54,12 @@ class Courtesies:
             self._told_absent.clear()
 
     def taken_in(self, chat: str, message_id: str, emoji: str) -> None:
-        """A message is on disk: mark it, and say so once where nobody listens."""
+        """A message is on disk: mark it with an emoji, if there is one, and tell its chat once where nobody listens."""
         if emoji:
             self._start(self._react(chat, message_id, emoji))
         if not self._presence.listening and chat not in self._told_absent:
             self._told_absent.add(chat)
             self._start(self._tell_absent(chat, message_id))
-
-    async def _tell_absent(self, chat: str, message_id: str) -> None:
-        await asyncio.sleep(ABSENT_AFTER_S)
-        if not self._presence.listening:
-            await self._say(Notice(chat=chat, text=self._presence.text, reply_to=message_id))
 
     def answer_tap(self, tap_id: str, text: str) -> None:
         """Answer a tap, perhaps with a line that is shown over the chat."""
@@ -73,6 +69,11 @@ class Courtesies:
     async def set_commands(self, commands: list[dict[str, str]]) -> None:
         """Name the commands that people can choose from in private chats."""
         await self._attempt(self._client.call("setMyCommands", commands=commands, scope={"type": "all_private_chats"}))
+
+    async def _tell_absent(self, chat: str, message_id: str) -> None:
+        await asyncio.sleep(ABSENT_AFTER_S)
+        if not self._presence.listening:
+            await self._say(Notice(chat=chat, text=self._presence.text, reply_to=message_id))
 
     async def _keep_typing(self, chat: str) -> None:
         target = read_chat(chat)
@@ -93,11 +94,9 @@ class Courtesies:
         if chat is None:
             return
         text, entities = with_commands(notice.text)
-        quoted = notice.reply_to if notice.reply_to and notice.reply_to.isdecimal() else None
         await self._client.call(
             "sendMessage", chat_id=chat.id, message_thread_id=chat.thread, text=text, entities=entities or None,
-            reply_parameters={"message_id": int(quoted), "allow_sending_without_reply": True} if quoted else None,
-            link_preview_options={"is_disabled": True},
+            reply_parameters=quoting(notice.reply_to), link_preview_options={"is_disabled": True},
         )  # fmt: skip
 
     async def _react(self, chat: str, message_id: str, emoji: str) -> None:

@@ -17,10 +17,14 @@ from channeld_workers.files import save
 from channeld_workers.telegram.api import CONNECT_S, Client, TooFast
 from channeld_workers.telegram.settings import Settings
 
+_AT_ONCE: Final = 4
+"""Files that are fetched side by side; the others wait."""
 _TRIES: Final = 3
 _TOTAL_S: Final = 300.0
+"""How long one try may take in all."""
 _SILENT_S: Final = 30.0
-_CHUNK: Final = 256 * 1024
+"""How long the server may send nothing."""
+_CHUNK_BYTES: Final = 256 * 1024
 
 
 class _TooLarge(Exception):
@@ -32,10 +36,10 @@ class Downloads:
 
     def __init__(self, client: Client, settings: Settings, inbox: Path) -> None:
         self._client, self._settings, self._inbox = client, settings, inbox
-        self._slots = asyncio.Semaphore(4)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def fetch(self, wanted: Fetch) -> Fetched | NotFetched:
-        """Fetch a file, and return when it is on disk."""
+        """Fetch a file, and return when it is on disk, or why it cannot be had."""
         async with self._slots:
             reason = ""
             for attempt in range(_TRIES):
@@ -57,7 +61,7 @@ class Downloads:
             return self._refused(wanted, reason)
 
     async def _fetch(self, wanted: Fetch) -> Fetched | NotFetched:
-        if (used := await asyncio.to_thread(_used_bytes, self._inbox)) > self._settings.inbox_quota_mb * 1_000_000:
+        if (used := await asyncio.to_thread(_used_bytes, self._inbox)) > self._settings.inbox_quota_bytes:
             return self._refused(
                 wanted, f"the inbox is full ({size_text(used)}): the owner raises inbox_quota_mb or tidies up"
             )
@@ -73,7 +77,7 @@ class Downloads:
             async with self._client.session.get(address, timeout=timeout, allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise TelegramError(f"HTTP status {answer.status}")
-                async for chunk in answer.content.iter_chunked(_CHUNK):
+                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
                     got += len(chunk)
                     if got > self._settings.max_download_bytes:
                         raise _TooLarge
@@ -93,7 +97,7 @@ class Downloads:
 
 
 def _used_bytes(folder: Path) -> int:
-    """Return how much lies in a folder; what vanishes meanwhile does not count."""
+    """Return how many bytes lie in a folder; what vanishes meanwhile does not count. Blocks: call it in a thread."""
     used = 0
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -5,8 +5,10 @@ Telegram alone hands callback data to the bot, for messages of the bot's own; wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
+
+from channeld_workers.telegram.raw import Raw, table, tables
 
 LABEL_LIMIT: Final = 60
 """Characters of a label: more is not shown on a phone."""
@@ -19,6 +21,7 @@ CHOICE: Final = "c"
 DONE: Final = "d"
 """Begins the data of the button that ends choosing."""
 CHOSEN, FREE = "☑ ", "☐ "
+"""Begin the labels of choices: the message itself remembers by them what is chosen."""
 _SHORT: Final = 12
 """Characters of a label that has room beside two others."""
 _ROW: Final = 3
@@ -55,30 +58,25 @@ def choice_keyboard(prompt_id: str, options: Sequence[str], chosen: frozenset[in
 
 def chosen_in(markup: object, prompt_id: str) -> frozenset[int]:
     """Return what is chosen in the markup of a message: the message itself remembers it."""
-    found = set()
-    rows = markup.get("inline_keyboard") if isinstance(markup, dict) else None
-    for row in rows if isinstance(rows, list) else []:
-        for button in row if isinstance(row, list) else []:
-            if not isinstance(button, dict):
-                continue
-            kind, _, rest = str(button.get("callback_data")).partition(":")
-            owner, _, number = rest.partition(":")
-            if (
-                (kind, owner) == (CHOICE, prompt_id)
-                and str(button.get("text")).startswith(CHOSEN)
-                and number.isdecimal()
-            ):
-                found.add(int(number))
-    return frozenset(found)
+    marked = (button for button in buttons_of(markup) if str(button.get("text")).startswith(CHOSEN))
+    found = (read_data(str(button.get("callback_data"))) for button in marked)
+    return frozenset(data[2] for data in found if data is not None and data[:2] == (CHOICE, prompt_id))
+
+
+def buttons_of(markup: object) -> Iterator[Raw]:
+    """Yield the inline buttons of a markup, whatever shape that has: at most 100 of each of 100 rows."""
+    rows = table(markup).get("inline_keyboard")
+    for row in rows[:100] if type(rows) is list else []:
+        yield from tables(row)
 
 
 def read_data(data: str) -> tuple[str, str, int] | None:
-    """Return the kind, the id and the number in a tap's data; None if it is none of ours."""
+    """Return a tap's kind, the id of its prompt or send, and the number of its option; None if it is none of ours."""
     kind, _, rest = data.partition(":")
     owner, _, number = rest.partition(":")
     if kind not in {REPLY, PROMPT, CHOICE, DONE} or not owner or not number.isascii() or not number.isdecimal():
         return None
-    return kind, owner, int(number[:4])
+    return kind, owner, int(number[:4])  # the data is anybody's: no number of a thousand digits is read
 
 
 def _rows(labels: Sequence[str]) -> list[list[tuple[int, str]]]:

@@ -1,4 +1,7 @@
-"""What a reply is on Telegram: the messages that it has to be sent as. Pure but for the size of pictures."""
+"""What a reply is on Telegram: the messages that it has to be sent as. Pure but for the size of pictures.
+
+``Piece`` is the worker protocol's: a message to be sent. ``Rendered`` is text with its formatting (``spans.Piece``).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ ENTITIES: Final = "entities"
 AS_FILE: Final = "file"
 """Format of a piece whose text goes as a file."""
 _UNDER_FILES: Final = "Please choose:"
-CAPTION_LIMIT: Final = 1024
+"""What buttons stand under where a reply has no text."""
+_CAPTION_LIMIT: Final = 1024
 """UTF-16 code units. Source: core.telegram.org/bots/api#sendphoto."""
 
 
@@ -54,7 +58,8 @@ def _texts(part: Send, settings: Settings) -> list[Rendered | str]:
 
 
 def _fits_caption(text: Rendered | str, batch: media.Batch, part: Send) -> bool:
-    if isinstance(text, str) or utf16_len(text.text) > CAPTION_LIMIT:
+    """Tell whether a text can stand under its files, in one message with them."""
+    if isinstance(text, str) or utf16_len(text.text) > _CAPTION_LIMIT:
         return False
     return batch.method != "album" or not part.buttons  # an album has no place for buttons
 
@@ -66,6 +71,7 @@ def _piece(text: Rendered | str, files: list[Attachment] | None = None) -> Piece
 
 
 def _quote(pieces: list[Piece], reply_to: str | None, mode: str) -> None:
+    """Set what the pieces quote. Mode: ``reply_to_mode`` of the settings."""
     for place, piece in enumerate(pieces):
         if mode == "all" or (mode == "first" and place == 0):
             piece.reply_to = reply_to

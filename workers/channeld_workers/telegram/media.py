@@ -16,9 +16,6 @@ PHOTO_RATIO: Final = 20
 """What a photo may have (https://core.telegram.org/bots/api#sendphoto): width and height together, in pixels."""
 ALBUM: Final = 10
 """Files of an album, at most; two at least (https://core.telegram.org/bots/api#sendmediagroup)."""
-UPLOAD_BYTES: Final = 50_000_000
-LOCAL_UPLOAD_BYTES: Final = 2_000_000_000
-"""The largest file: at Telegram's server, and at one of one's own (https://core.telegram.org/bots/api#sending-files)."""
 
 Method = Literal["photo", "document", "album", "audio", "video", "voice", "animation"]
 Dimensions = Callable[[str], tuple[int, int] | None]
@@ -61,8 +58,8 @@ def plan(files: Sequence[Attachment], measure: Dimensions = dimensions) -> list[
     return batches
 
 
-def refusal(files: Sequence[Attachment], max_bytes: int = UPLOAD_BYTES) -> str | None:
-    """Return why the first file that Telegram does not take cannot go, in a sentence; None if all can."""
+def refusal(files: Sequence[Attachment], max_bytes: int) -> str | None:
+    """Return why the first file that is empty or too large cannot go, in a sentence; None if all can."""
     for file in files:
         name = short_name(file.name)
         if file.size > max_bytes:

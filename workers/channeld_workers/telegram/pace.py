@@ -1,6 +1,9 @@
 """How fast may be sent: about a message a second in a chat, 20 a minute in a group, 30 a second in all.
 
-Source: core.telegram.org/bots/faq ("my bot is hitting limits"). Short bursts are tolerated. Pure: times are passed in.
+Source: core.telegram.org/bots/faq ("my bot is hitting limits"). Short bursts are tolerated. Only the messages of
+replies are counted: edits, reactions, cards and channeld's own words go without.
+
+Pure: times are passed in.
 """
 
 from __future__ import annotations

@@ -35,9 +35,6 @@ class _Cost(NamedTuple):
     steps: float  # to try all of them
 
 
-_NOTHING: Final = _Cost(1, 0)
-
-
 def compile_patterns(patterns: Iterable[str]) -> Patterns:
     """Return patterns ready for ``matches``; upper and lower case are the same.
 
@@ -169,9 +166,8 @@ def _repeat(least: int, most: int, body: Any) -> _Cost:
             ways = float("inf")
         return _Cost(ways, ways * max(once.steps, 1))
     ways = max(highest - least, 0) + 1
-    to_begin = (
-        5 + 2 * ways if most <= SEARCHED else 1
-    )  # short ones are begun so often that this is most of what they cost
+    # Short ones are begun so often that this is most of what they cost.
+    to_begin = 5 + 2 * ways if most <= SEARCHED else 1
     return _Cost(ways, highest * max(once.steps, 1) + to_begin)
 
 

@@ -31,12 +31,18 @@ from channeld_workers.telegram.downloads import Downloads
 from channeld_workers.telegram.keyboards import REPLY, read_data
 from channeld_workers.telegram.polling import Poller, check_token, is_fresh_message
 from channeld_workers.telegram.prompts import Prompts
+from channeld_workers.telegram.raw import Raw, table
 from channeld_workers.telegram.sending import Sender
 from channeld_workers.telegram.settings import read_settings
 from channeld_workers.telegram.updates import Account, Moved, Standing, Tap, Unreadable, read
 
 _FIRST_TRY_S: Final = 8.0
 """How long the start waits for the server; then the worker is ready all the same, and says what is the matter."""
+_MOST_FILE_BYTES: Final = 2_000_000_000
+"""What a Bot API server of one's own takes (https://core.telegram.org/bots/api#using-a-local-bot-api-server).
+
+``max_upload_mb`` is what holds here, and is not known before the start.
+"""
 _WAITS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 COMMANDS: Final = [
     {"command": "status", "description": "Who listens, and what waits"},
@@ -52,7 +58,7 @@ class TelegramPlatform:
     capabilities = Capabilities(
         tools=["reply", "edit_message", "react", "download_attachment"],
         max_text=100_000,
-        max_file_bytes=2_000_000_000,
+        max_file_bytes=_MOST_FILE_BYTES,
         buttons=True,
         presence=True,
         prompts=True,
@@ -236,12 +242,11 @@ class TelegramPlatform:
         await self._runtime.moved(f"{self._runtime.worker}:{old}", f"{self._runtime.worker}:{new}")
 
 
-def _markup_of(update: dict[str, Any]) -> object:
+def _markup_of(update: Raw) -> object:
     """Return the buttons of the message that a tap is on, as Telegram says it."""
-    query = update.get("callback_query")
-    message = query.get("message") if isinstance(query, dict) else None
-    return message.get("reply_markup") if isinstance(message, dict) else None
+    return table(table(update.get("callback_query")).get("message")).get("reply_markup")
 
 
 def _number(update: object) -> object:
-    return update.get("update_id") if isinstance(update, dict) else None
+    """Return the number of an update for the log, whatever shape it has."""
+    return table(update).get("update_id")

@@ -18,7 +18,7 @@ from channeld_workers.files import safe_name
 from channeld_workers.runtime import Outcome
 from channeld_workers.telegram import letters, media, reactions
 from channeld_workers.telegram.api import Client, NotReached, TooFast
-from channeld_workers.telegram.chats import Chat, read_chat
+from channeld_workers.telegram.chats import Chat, quoting, read_chat
 from channeld_workers.telegram.keyboards import reply_keyboard
 from channeld_workers.telegram.pace import Pace
 from channeld_workers.telegram.rendering import TEXT_LIMIT, utf16_len
@@ -70,7 +70,7 @@ class Sender:
                 return Split(ref=part.ref, pieces=pieces)
             if not pieces:
                 return Failed(ref=part.ref, reason="there is nothing in it that Telegram could show")
-            first = pieces[0]
+            (first,) = pieces  # its files and buttons are those that the part has
             part.text, part.format, part.entities, part.reply_to = (
                 first.text, first.format, first.entities, first.reply_to,
             )  # fmt: skip
@@ -100,7 +100,7 @@ class Sender:
         common: dict[str, Any] = {
             "chat_id": chat.id, "message_thread_id": chat.thread,
             "disable_notification": self._settings.silent or None,
-            "reply_parameters": _quoted(part.reply_to),
+            "reply_parameters": quoting(part.reply_to),
             "reply_markup": reply_keyboard(part.send_id, part.buttons),
         }  # fmt: skip
         if part.format == letters.AS_FILE:
@@ -224,13 +224,6 @@ def _opened(files: list[Attachment]) -> Iterator[list[tuple[Attachment, Any]]]:
 
 def _upload(file: Attachment, handle: Any, *, attach: bool = False) -> InputFile:
     return InputFile(handle, filename=safe_name(file.name), read_file_handle=False, attach=attach)
-
-
-def _quoted(reply_to: str | None) -> dict[str, Any] | None:
-    """Return what is quoted; the message is sent all the same where that is gone."""
-    if reply_to is None or not reply_to.isdecimal():
-        return None
-    return {"message_id": int(reply_to), "allow_sending_without_reply": True}
 
 
 def _number(message_id: str | None) -> int:

@@ -39,8 +39,13 @@ class Settings(msgspec.Struct, kw_only=True):
 
     @property
     def max_upload_bytes(self) -> int:
-        """Of one file. Telegram's own server takes 50 MB."""
+        """Of one file. Telegram's own server takes 50 MB (https://core.telegram.org/bots/api#sending-files)."""
         return self.max_upload_mb * _MB
+
+    @property
+    def inbox_quota_bytes(self) -> int:
+        """Of all received files together."""
+        return self.inbox_quota_mb * _MB
 
 
 def read_settings(worker: str, table: Mapping[str, Any]) -> tuple[Settings, Patterns]:

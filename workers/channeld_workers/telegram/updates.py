@@ -14,6 +14,7 @@ from channeld.core.model import Attachment, Inbound
 from channeld.core.text import unmasked
 from channeld_workers.telegram.content import FETCH_LIMIT, held
 from channeld_workers.telegram.entities import with_links
+from channeld_workers.telegram.keyboards import buttons_of
 from channeld_workers.telegram.mentions import is_addressed
 from channeld_workers.telegram.patterns import Patterns
 from channeld_workers.telegram.people import Person, Place, author, place, speaking_chat, user
@@ -21,9 +22,9 @@ from channeld_workers.telegram.quotes import forwarded_from, quoted
 from channeld_workers.telegram.raw import Raw, integer, is_handle, line, table, tables, words
 from channeld_workers.telegram.rich import plain
 
-TEXT_LIMIT: Final = 100_000
+_KEPT: Final = 100_000
 """Characters of a text that are kept: far more than Telegram lets through."""
-LATEST: Final = 2**40
+_LATEST: Final = 2**40
 """Unix seconds beyond which no clock is right."""
 _STATES: Final = frozenset({"creator", "administrator", "member", "restricted", "left", "kicked"})
 
@@ -129,13 +130,13 @@ def _read_message(kind: str, message: Raw, update: Raw, account: Account, max_by
         return None  # the bot's own: what it pinned, the topic that it opened
     text, attachments = message.get("text"), _NO_FILES
     if type(text) is str and text:
-        written = text = words(text, TEXT_LIMIT)
+        written = text = words(text, _KEPT)
         if "entities" in message:
             text = with_links(message, written)
-    elif "rich_message" in message and (written := plain(message["rich_message"])[:TEXT_LIMIT]):
+    elif "rich_message" in message and (written := plain(message["rich_message"])[:_KEPT]):
         text = written
     else:
-        written = words(message.get("caption"), TEXT_LIMIT)
+        written = words(message.get("caption"), _KEPT)
         found = held(message, max_bytes)
         attachments, lines = found.attachments, found.lines
         if not lines and not attachments:
@@ -245,12 +246,9 @@ def _read_tap(kind: str, query: Raw, update: Raw, account: Account, _: int) -> E
 
 
 def _label(message: Raw, data: str) -> str:
-    rows = table(message.get("reply_markup")).get("inline_keyboard")
-    for row in rows[:100] if type(rows) is list else []:
-        for button in tables(row):
-            if button.get("callback_data") == data:
-                return line(button.get("text"), 200)
-    return ""
+    """Return what the button with that data says, empty where there is none."""
+    found = (button for button in buttons_of(message.get("reply_markup")) if button.get("callback_data") == data)
+    return line(next(found, {}).get("text"), 200)
 
 
 def _read_standing(kind: str, change: Raw, update: Raw, account: Account, _: int) -> Event:
@@ -302,7 +300,12 @@ def _unreadable(
 
 def _moment(value: object) -> float:
     """Return unix seconds; zero where there is no time that can be."""
-    return float(value) if type(value) is int and 0 < value < LATEST else 0.0
+    return float(value) if type(value) is int and 0 < value < _LATEST else 0.0
+
+
+def _serial(update: Raw) -> int:
+    """Return the number of an update: two changes of a message within a second are two events."""
+    return integer(update.get("update_id")) or 0
 
 
 _EDITS: Final = frozenset({"edited_message", "edited_channel_post"})
@@ -324,8 +327,3 @@ edited_business_message deleted_business_messages guest_message managed_bot
 """
 _NOTHING_FOR_CLAUDE: Final = frozenset(_OTHER_KINDS.split())
 """Kinds that are no message to the bot. Those of a business account are written to its owner."""
-
-
-def _serial(update: Raw) -> int:
-    """Return the number of an update: two changes of a message within a second are two events."""
-    return integer(update.get("update_id")) or 0
