@@ -224,14 +224,18 @@ class Runtime:
             raise ConnectionError("the daemon answered a question with something else")
         return answer
 
-    async def answer(self, prompt_id: str, answer: str, sender_id: str, sender: str) -> Accepted | Refused:
-        """Hand on somebody's answer to a prompt, and return whether it counts.
+    async def answer(
+        self, prompt_id: str, answer: str, sender_id: str, sender: str, *, only_ask: bool = False
+    ) -> Accepted | Refused:
+        """Hand on somebody's answer to a prompt, and return whether it counts; ``only_ask``: whether one would.
 
         Raises:
             ConnectionError: the daemon is gone.
         """
         settled = await self._ask(
-            lambda ref: AnswerPrompt(ref=ref, id=prompt_id, answer=answer, sender_id=sender_id, sender=sender)
+            lambda ref: AnswerPrompt(
+                ref=ref, id=prompt_id, answer=answer, sender_id=sender_id, sender=sender, only_ask=only_ask
+            )
         )
         if isinstance(settled, History):
             raise ConnectionError("the daemon answered a prompt's answer with something else")
@@ -243,6 +247,7 @@ class Runtime:
         Raises:
             ConnectionError: the daemon is gone.
         """
+        await self._link.drain()
         settled = await self._ask(lambda ref: Moved(ref=ref, chat=chat, to=to))
         if isinstance(settled, History):
             raise ConnectionError("the daemon answered a move with something else")
