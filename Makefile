@@ -13,8 +13,8 @@ help: ## Show this list
 run: $(READY) ## Try channeld: a web chat that answers, at the address it prints
 	@$(BIN)/channeld demo
 
-test: $(READY) ## Run the unit, integration and fault tests
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+test: $(READY) ## Run the unit, integration and fault tests, two at a time
+	$(BIN)/python -m pytest -n 2 $(PYTEST_FLAGS)
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check

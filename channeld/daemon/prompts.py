@@ -300,7 +300,10 @@ class Prompts:
         """Take what a worker says that somebody answered, and tell it whether that counts."""
         who = Who(link.name, frame.sender_id, clean_name(frame.sender, 60))
         try:
-            await self.answer(frame.id, frame.answer, who)
+            if frame.only_ask:
+                await self._check_may_answer(frame.id, who)
+            else:
+                await self.answer(frame.id, frame.answer, who)
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=frame.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
         except ChanneldError as error:
@@ -347,6 +350,11 @@ class Prompts:
             told = f"{error} {error.hint}".strip()
         self._screens.say(inbound.chat, told, inbound.message_id)
         return True
+
+    async def _check_may_answer(self, prompt_id: str, who: Who) -> None:
+        if (prompt := self._open.get(prompt_id)) is None:
+            raise await self._why_not(prompt_id)
+        await self._check_right(prompt, who)
 
     async def _check_right(self, prompt: StoredPrompt, who: Who) -> None:
         content = prompt.content

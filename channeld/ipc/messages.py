@@ -158,6 +158,7 @@ class AnswerPrompt(Message):
     answer: str
     sender_id: str
     sender: str
+    only_ask: bool = False  # nothing is answered: whether this sender may is all that is wanted
 
 
 class Drained(Message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,9 +49,9 @@ class Scene:
         """Ann's chat as channeld names it."""
         return f"telegram:{self.chat.id}"
 
-    async def terminal(self, *arguments: str) -> str:
+    async def terminal(self, *arguments: str, typed: Sequence[tuple[str, str]] = ()) -> str:
         """Run the channeld command as a person does, while the server goes on; return what it prints."""
-        done = await asyncio.to_thread(self.daemon.terminal, *arguments)
+        done = await asyncio.to_thread(lambda: self.daemon.terminal(*arguments, typed=typed))
         assert done.returncode == 0, done.stdout
         return str(done.stdout)
 

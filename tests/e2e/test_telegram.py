@@ -126,7 +126,7 @@ async def test_leave_is_given_and_refused_with_a_tap(telegram: Scene, session: C
 
 async def test_the_link_of_setup_makes_whoever_follows_it_an_approver(telegram: Scene, session: ClaudeLab):
     """Eve starts the bot with the code, writes to Claude, and may give leave; the code works once."""
-    found = CODE.search(await telegram.terminal("setup", "telegram"))
+    found = CODE.search(await telegram.terminal("setup", "telegram", typed=[("hidden", "")]))
     assert found is not None
     eve, other = telegram.api.person(EVE_ID, "Eve"), telegram.api.person(EVE_ID + 1, "Mallory")
     hers, theirs = telegram.api.add_private_chat(eve), telegram.api.add_private_chat(other)

@@ -269,8 +269,8 @@ async def test_commands_pairing_and_the_owners_link():
         s.write("/status")
         told = (await s.said("Nothing of yours waits.")).text
         assert "No Claude Code session is attached" in told
-        printed = await s.terminal("setup", "telegram")
-        code = next(word for word in printed.split() if word.count("-") == 2 and len(word) == 14)
+        printed = await s.terminal("setup", "telegram", typed=[("hidden", "")])
+        code = printed.partition("?start=")[2].split()[0]
         eve.write(private, f"/start {code}")
         assert "You are on the list" in (await s.said("You are on the list")).text
         async with s.daemon.client() as client:

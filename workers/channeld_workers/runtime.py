@@ -221,14 +221,18 @@ class Runtime:
             raise ConnectionError("the daemon answered a question with something else")
         return answer
 
-    async def answer(self, prompt_id: str, answer: str, sender_id: str, sender: str) -> Accepted | Refused:
-        """Hand on somebody's answer to a prompt, and return whether it counts.
+    async def answer(
+        self, prompt_id: str, answer: str, sender_id: str, sender: str, *, only_ask: bool = False
+    ) -> Accepted | Refused:
+        """Hand on somebody's answer to a prompt, and return whether it counts; ``only_ask``: whether one would.
 
         Raises:
             ConnectionError: the daemon is gone.
         """
         return await self._ask_whether(
-            lambda ref: AnswerPrompt(ref=ref, id=prompt_id, answer=answer, sender_id=sender_id, sender=sender)
+            lambda ref: AnswerPrompt(
+                ref=ref, id=prompt_id, answer=answer, sender_id=sender_id, sender=sender, only_ask=only_ask
+            )
         )
 
     async def moved(self, chat: str, to: str) -> Accepted | Refused:
@@ -237,6 +241,7 @@ class Runtime:
         Raises:
             ConnectionError: the daemon is gone.
         """
+        await self._link.drain()
         return await self._ask_whether(lambda ref: Moved(ref=ref, chat=chat, to=to))
 
     def albums(self, still_open: list[str]) -> None:

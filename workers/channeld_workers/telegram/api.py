@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 from telegram import Bot
-from telegram.error import NetworkError, TelegramError
+from telegram.error import BadRequest, NetworkError, TelegramError
 from telegram.request import BaseRequest, RequestData
 
 CONNECT_S: Final = 10.0
@@ -108,13 +108,13 @@ class Transport(BaseRequest):
                 **_body(request_data),
             ) as answer:  # fmt: skip
                 payload = await answer.read()
-        except aiohttp.ClientConnectorError as error:  # before a byte of the request has left
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # not a byte has left
             raise NotReached(f"no connection ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NetworkError(f"the connection broke before the answer ({type(error).__name__})") from None
         if answer.status == 200:
             return 200, payload
-        _check_failure(answer.status, payload)
+        _check_failure(answer.status, payload, url.rpartition("/")[2])
         return answer.status, payload
 
     @staticmethod
@@ -156,16 +156,20 @@ def _body(request_data: RequestData | None) -> dict[str, Any]:
     return {"data": form}
 
 
-def _check_failure(status: int, payload: bytes) -> None:
+def _check_failure(status: int, payload: bytes, method: str) -> None:
     """Raise for answers that say nothing about the request itself: another's page, or that it came too fast."""
     try:
         failure = _failure.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         failure = None
     if failure is None or failure.ok:
+        if status == 413:  # of whatever web server stands in front
+            raise BadRequest("the server does not take a request of that size")
         if status < 500:  # a captive portal or a proxy that asks for a login
             raise NotReached(f"what answered is not the Bot API (HTTP status {status})")
         raise NetworkError(f"HTTP status {status}")
+    if status == 404 and method != "getMe":  # a wrong token is told by getMe, which every server knows
+        raise BadRequest(f"the Bot API server does not know {method}; it may be too old")
     if status == 429:
         delay = failure.parameters.get("retry_after")
         raise TooFast(float(delay) if isinstance(delay, int | float) and delay > 0 else 5.0)

@@ -64,7 +64,8 @@ class Courtesies:
     def answer_tap(self, tap_id: str, text: str) -> None:
         """Answer a tap, perhaps with a line that is shown over the chat."""
         shown = text if len(text) <= _TAP_ANSWER_LIMIT else f"{text[: _TAP_ANSWER_LIMIT - 1]}…"
-        self._start(self._client.call("answerCallbackQuery", callback_query_id=tap_id, text=shown or None))
+        work = self._client.call("answerCallbackQuery", callback_query_id=tap_id, text=shown or None)
+        self._runtime.spawn(self._attempt(work), "tap")  # however much else is under way: somebody's client waits
 
     async def set_commands(self, commands: list[dict[str, str]]) -> None:
         """Name the commands that people can choose from in private chats."""

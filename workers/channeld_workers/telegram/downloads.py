@@ -20,6 +20,7 @@ from channeld_workers.telegram.settings import Settings
 _AT_ONCE: Final = 4
 """Files that are fetched side by side; the others wait."""
 _TRIES: Final = 3
+_LONGEST_WAIT_S: Final = 20.0
 _TOTAL_S: Final = 300.0
 """How long one try may take in all."""
 _SILENT_S: Final = 30.0
@@ -47,17 +48,19 @@ class Downloads:
                     return await self._fetch(wanted)
                 except TooFast as wait:
                     reason = "Telegram asks to wait"
+                    if wait.delay_s > _LONGEST_WAIT_S:  # others wait for this place
+                        break
                     await asyncio.sleep(wait.delay_s)
                 except _TooLarge:
                     return self._refused(wanted, self._too_large())
                 except (BadRequest, Forbidden) as error:
                     too_big = "too big" in error.message.lower()
                     return self._refused(wanted, self._too_large() if too_big else "Telegram does not have it any more")
-                except OSError as error:
-                    return self._refused(wanted, f"the disk does not take it: {error.strerror}")
                 except (TelegramError, aiohttp.ClientError, TimeoutError) as error:
                     reason = f"Telegram could not be reached ({type(error).__name__})"
                     await asyncio.sleep(2**attempt)
+                except OSError as error:  # not of the network: those are the ones above
+                    return self._refused(wanted, f"the disk does not take it: {error.strerror}")
             return self._refused(wanted, reason)
 
     async def _fetch(self, wanted: Fetch) -> Fetched | NotFetched:

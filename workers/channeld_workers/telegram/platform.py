@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-from typing import Any, Final
+from typing import Final
 
 from telegram.error import InvalidToken, TelegramError
 
 from channeld.ipc.messages import (
-    Accepted,
     Capabilities,
     Fetch,
     Fetched,
     HistoryItem,
-    Inbound,
     NotFetched,
     Notice,
     Presence,
     Prompt,
-    Refused,
     Send,
     Typing,
 )
@@ -28,13 +24,12 @@ from channeld_workers.runtime import BadCredentials, Outcome, Runtime
 from channeld_workers.telegram.api import Client
 from channeld_workers.telegram.courtesies import Courtesies
 from channeld_workers.telegram.downloads import Downloads
-from channeld_workers.telegram.keyboards import REPLY, read_data
-from channeld_workers.telegram.polling import Poller, check_token, is_fresh_message
+from channeld_workers.telegram.intake import Intake
+from channeld_workers.telegram.polling import Poller, check_token
 from channeld_workers.telegram.prompts import Prompts
-from channeld_workers.telegram.raw import Raw, table
 from channeld_workers.telegram.sending import Sender
 from channeld_workers.telegram.settings import read_settings
-from channeld_workers.telegram.updates import Account, Moved, Standing, Tap, Unreadable, read
+from channeld_workers.telegram.updates import Account
 
 _FIRST_TRY_S: Final = 8.0
 """How long the start waits for the server; then the worker is ready all the same, and says what is the matter."""
@@ -69,7 +64,6 @@ class TelegramPlatform:
         self._account: Account | None = None
         self._polling: asyncio.Task[None] | None = None
         self._client: Client | None = None
-        self._albums: dict[str, None] = {}
         self._informed = asyncio.Event()
         """The daemon has said which prompts are open: before that, taps on them would be taken for late ones."""
 
@@ -94,7 +88,8 @@ class TelegramPlatform:
         self._sender = Sender(client, self._settings, self._moved, self._doubt)
         self._downloads = Downloads(client, self._settings, runtime.inbox)
         self._prompts = Prompts(runtime, client)
-        self._poller = Poller(runtime, client, self._take, self._albums_seen)
+        self._intake = Intake(runtime, self._prompts, self._courtesies, self._settings)
+        self._poller = Poller(runtime, client, self._intake)
         try:
             async with asyncio.timeout(_FIRST_TRY_S):
                 await self._learn_account(client)
@@ -164,6 +159,7 @@ class TelegramPlatform:
     async def _learn_account(self, client: Client) -> None:
         me = await check_token(client)
         self._account = Account(me["id"], me["username"], self._runtime.worker, self._patterns)
+        self._intake.account = self._account
 
     def _account_name(self) -> str:
         return f"@{self._account.username}" if self._account is not None else "not reached yet"
@@ -171,82 +167,6 @@ class TelegramPlatform:
     def _doubt(self) -> None:
         self._poller.doubted = True
 
-    # -- updates
-
-    async def _take(self, update: dict[str, Any]) -> Accepted | Refused | None:
-        """Offer what an update is to channeld; whatever it is, the next one gets through."""
-        try:
-            return await self._take_whatever(update)
-        except ConnectionError:
-            raise  # the daemon is gone
-        except Exception:
-            self._runtime.log.exception("update_not_taken", update_id=_number(update))
-            return None
-
-    async def _take_whatever(self, update: dict[str, Any]) -> Accepted | Refused | None:
-        assert self._account is not None
-        match read(update, self._account, max_bytes=self._settings.max_download_bytes):
-            case Inbound() as event:
-                return await self._take_event(event)
-            case Tap() as tap:
-                return await self._take_tap(tap, update)
-            case Moved(old=old, new=new):
-                return await self._runtime.moved(old, new)
-            case Unreadable(reason=reason, event=event):
-                self._runtime.log.warning("update_not_read", reason=reason, update_id=_number(update))
-                return await self._runtime.offer(event) if event is not None else None
-            case Standing(chat=chat, status=status, group=group):
-                self._runtime.log.info("standing_changed", chat=chat, status=status, group=group)
-                return None
-            case None:
-                return None
-
-    async def _take_event(self, event: Inbound) -> Accepted | Refused:
-        told = await self._prompts.reply(event)
-        if told is not None:
-            if told:
-                self._courtesies.say(Notice(chat=event.chat, text=told, reply_to=event.message_id))
-            return Accepted(ref=0, command=True)
-        if event.album is not None:
-            self._albums[event.album] = None
-        answer = await self._runtime.offer(event)
-        if is_fresh_message(event, answer):
-            self._courtesies.taken_in(event.chat, event.message_id, self._settings.ack_reaction)
-        return answer
-
-    async def _take_tap(self, tap: Tap, update: dict[str, Any]) -> Accepted | Refused | None:
-        """Take a tap, and answer it: else the sender's client waits for a minute."""
-        kind = (read_data(tap.data) or ("",))[0]
-        if kind == REPLY:
-            event = Inbound(
-                event_key=tap.event_key, chat=tap.chat, message_id=tap.message_id, sender_id=tap.sender_id,
-                sender=tap.sender, text=tap.label, sent_at=time.time(), kind="button", chat_title=tap.chat_title,
-                thread=tap.thread, group=tap.group, bot=tap.bot,
-            )  # fmt: skip
-            answer = await self._runtime.offer(event)
-            if isinstance(answer, Accepted):
-                self._courtesies.answer_tap(tap.id, f"✔ {tap.label}")
-            elif not answer.retry:
-                self._courtesies.answer_tap(tap.id, "")
-            return answer
-        self._courtesies.answer_tap(tap.id, await self._prompts.tap(tap, _markup_of(update)))
-        return None
-
-    def _albums_seen(self) -> list[str]:
-        """Return the albums of the messages that came since this was last asked: the next poll may bring more."""
-        seen, self._albums = list(self._albums), {}
-        return seen
-
     async def _moved(self, old: int, new: int) -> None:
         """Telegram says, as something is sent, that a group has a new id."""
         await self._runtime.moved(f"{self._runtime.worker}:{old}", f"{self._runtime.worker}:{new}")
-
-
-def _markup_of(update: Raw) -> object:
-    """Return the buttons of the message that a tap is on, as Telegram says it."""
-    return table(table(update.get("callback_query")).get("message")).get("reply_markup")
-
-
-def _number(update: object) -> object:
-    """Return the number of an update for the log, whatever shape it has."""
-    return table(update).get("update_id")

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+import time
 from typing import Any, Final
 
 from telegram.error import Conflict, InvalidToken, TelegramError
 
-from channeld.core.model import Inbound
 from channeld.ipc.messages import Accepted, Refused
 from channeld_workers.runtime import BadCredentials, Runtime
 from channeld_workers.telegram.api import POLL_S, Client, TooFast
+from channeld_workers.telegram.intake import Intake, must_go_alone
 
 KINDS: Final = [
     "message", "edited_message", "channel_post", "edited_channel_post", "callback_query", "message_reaction",
@@ -31,9 +31,6 @@ _OFFER_AGAIN_S: Final = 2.0
 _TROUBLE_AFTER: Final = 2
 """Failures in a row before people are told: one alone is everyday life."""
 
-Take = Callable[[dict[str, Any]], Awaitable[Accepted | Refused | None]]
-"""Offers an update, and returns the daemon's answer; None where there is nothing to offer."""
-
 
 class Poller:
     """The one poller of a bot.
@@ -41,15 +38,16 @@ class Poller:
     Args:
         runtime: the daemon.
         client: the bot.
-        take: offers an update.
-        albums_seen: returns the albums that updates belonged to since it was last called.
+        intake: takes updates in.
     """
 
-    def __init__(self, runtime: Runtime, client: Client, take: Take, albums_seen: Callable[[], list[str]]) -> None:
-        self._runtime, self._client, self._take, self._albums_seen = runtime, client, take, albums_seen
+    def __init__(self, runtime: Runtime, client: Client, intake: Intake) -> None:
+        self._runtime, self._client, self._intake = runtime, client, intake
         self._offset: int | None = None
         self._albums: list[str] | None = None
         """Those that may still grow, as the daemon was told; None: it was told nothing yet."""
+        self._album_at: dict[str, float] = {}
+        """When a message of an album came last, on the monotonic clock."""
         self._failures = 0
         self._told: str | None = None
         self.doubted = False
@@ -87,9 +85,10 @@ class Poller:
 
     async def _offer(self, updates: list[Any]) -> None:
         """Offer updates until each is on disk or refused for good, then let the next poll confirm them."""
+        albums = self._intake.look_over(updates)
         left = updates
         while left:
-            answers = await asyncio.gather(*(self._take(update) for update in left))
+            answers = await self._take_all(left)
             left = [
                 update for update, answer in zip(left, answers, strict=True)
                 if isinstance(answer, Refused) and answer.retry
@@ -99,10 +98,31 @@ class Poller:
         numbers = [n for update in updates if isinstance(update, dict) and type(n := update.get("update_id")) is int]
         if numbers:
             self._offset = numbers[-1] + 1  # not the highest: after a quiet week they may begin anew
-        open_albums = self._albums_seen()
-        if open_albums != self._albums:
-            self._albums = open_albums
-            self._runtime.albums(open_albums)
+        elif updates:
+            await self._pause(_WAITS_S)  # nothing of it can be confirmed: it comes again
+        self._tell_albums(albums, time.monotonic())
+
+    async def _take_all(self, updates: list[Any]) -> list[Accepted | Refused | None]:
+        """Take updates, many at once where their order holds all the same."""
+        answers: list[Accepted | Refused | None] = []
+        together: list[Any] = []
+        for update in updates:
+            if must_go_alone(update):
+                answers += await asyncio.gather(*map(self._intake.take, together))
+                answers.append(await self._intake.take(update))
+                together = []
+            else:
+                together.append(update)
+        return answers + await asyncio.gather(*map(self._intake.take, together))
+
+    def _tell_albums(self, albums: list[str], now: float) -> None:
+        """Say which albums may still grow: those of which a message came a moment ago."""
+        self._album_at |= dict.fromkeys(albums, now)
+        self._album_at = {album: at for album, at in self._album_at.items() if now - at < _QUIET_S}
+        still_open = list(self._album_at)
+        if still_open != self._albums:
+            self._albums = still_open
+            self._runtime.albums(still_open)
 
     async def _conflict(self, error: Conflict) -> None:
         webhook = "webhook" in error.message.lower()
@@ -154,13 +174,3 @@ async def check_token(client: Client) -> dict[str, Any]:
     if not isinstance(me, dict) or not isinstance(me.get("id"), int) or not isinstance(me.get("username"), str):
         raise TelegramError("the answer says nothing of a bot")
     return me
-
-
-def is_offered(answer: object) -> bool:
-    """Tell whether an event is on disk now for the first time."""
-    return isinstance(answer, Accepted) and not answer.duplicate and not answer.command
-
-
-def is_fresh_message(event: Inbound, answer: object) -> bool:
-    """Tell whether a message has just been taken in."""
-    return event.kind == "message" and is_offered(answer)

@@ -26,7 +26,7 @@ from channeld_workers.telegram.keyboards import CHOICE, DONE, chosen_in, read_da
 from channeld_workers.telegram.updates import Tap
 
 _KEPT: Final = 200
-_TRIES: Final = 6
+_LONGEST_WAIT_S: Final = 60.0
 _UNCHANGED: Final = "message is not modified"
 _ANSWER_LIMIT: Final = 190
 """Characters of what is shown over the chat after a tap. Source: core.telegram.org/bots/api#answercallbackquery."""
@@ -44,6 +44,8 @@ class Prompts:
         """The messages as which they stand in their chats."""
         self._shown: dict[tuple[str, str], Any] = {}
         """What stands there, so that nothing is said twice."""
+        self._chosen: dict[tuple[str, str], frozenset[int]] = {}
+        """Of prompts with several choices, what is marked; until the first tap the message itself tells."""
         self._busy: set[tuple[str, str]] = set()
 
     # -- showing
@@ -60,6 +62,7 @@ class Prompts:
         while len(self._known) > _KEPT:
             oldest, _ = self._known.popitem(last=False)
             self._standing.pop(oldest, None)
+            self._chosen.pop(oldest, None)
             self._shown.pop(oldest, None)
         if key not in self._busy:
             self._busy.add(key)
@@ -74,7 +77,7 @@ class Prompts:
     async def _bring_up_to_date(self, key: tuple[str, str]) -> None:
         """Bring the chat to what the prompt is now, until nothing has changed meanwhile."""
         tries = 0
-        while (prompt := self._known.get(key)) is not None and self._shown.get(key) != prompt and tries < _TRIES:
+        while (prompt := self._known.get(key)) is not None and self._shown.get(key) != prompt:
             try:
                 await self._show(key, prompt)
             except TooFast as wait:
@@ -83,15 +86,13 @@ class Prompts:
             except (BadRequest, Forbidden) as error:
                 if _UNCHANGED not in error.message.lower():
                     self._runtime.log.warning("prompt_not_shown", prompt=prompt.id, reason=error.message)
-                    if key in self._standing and "not found" in error.message.lower():  # somebody deleted it
-                        del self._standing[key]
-                        tries += 1
-                        continue
+                    if self._standing.pop(key, None) is not None and "not found" in error.message.lower():
+                        continue  # somebody deleted it: it is sent once more
                 self._shown[key] = prompt
             except TelegramError as error:
                 tries += 1
                 self._runtime.log.warning("prompt_put_off", prompt=prompt.id, reason=error.message, tries=tries)
-                await asyncio.sleep(2**tries * (0.5 + random.random() / 2))
+                await asyncio.sleep(min(2.0**tries, _LONGEST_WAIT_S) * (0.5 + random.random() / 2))
             except Exception:  # it is told anew to every process: it must not end each of them
                 self._runtime.log.exception("prompt_not_shown", prompt=prompt.id)
                 self._shown[key] = prompt
@@ -146,9 +147,16 @@ class Prompts:
             return _told(prompt)
         if number >= len(prompt.options):
             return _OVER
-        chosen = chosen_in(markup, prompt_id)
+        key = prompt_id, tap.chat
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            chosen = chosen_in(markup, prompt_id)
         if kind == CHOICE:
-            await self._mark(tap, prompt, chosen ^ {number})
+            may = await self._runtime.answer(prompt_id, "", tap.sender_id, tap.sender, only_ask=True)
+            if not isinstance(may, Accepted):
+                return may.text
+            self._chosen[key] = chosen ^ {number}
+            await self._mark(tap, prompt, self._chosen[key])
             return ""
         if kind == DONE:
             if not chosen:
@@ -166,7 +174,12 @@ class Prompts:
         Returns:
             What its sender is told, empty where the card itself shows it; None where it is a message like any other.
         """
-        if event.kind != "message" or event.reply_to_id is None or event.forwarded_from is not None:
+        if (
+            event.kind != "message"
+            or event.reply_to_id is None
+            or event.forwarded_from is not None
+            or event.attachments
+        ):
             return None
         for (prompt_id, chat), number in self._standing.items():
             if chat == event.chat and str(number) == event.reply_to_id:

@@ -18,6 +18,8 @@ from markdown_it.utils import EnvType, OptionsDict
 
 MOST_CHARACTERS: Final = 20_000
 """A longer text is shown as it is: rendering it would keep everybody waiting."""
+MOST_BRACKETS: Final = 4000
+"""So is one with more of them: each is looked at for all those before it, and 20,000 take two seconds."""
 MOST_CELLS: Final = 10_000
 """Lines of a text times columns of its widest table: a short text can ask for a huge one."""
 _KEPT: Final = 256
@@ -82,7 +84,7 @@ def _cells(text: str) -> int:
 @lru_cache(maxsize=_KEPT)
 def to_html(text: str) -> str | None:
     """Return Markdown as sanitised HTML; None where it is to be shown as it is."""
-    if len(text) > MOST_CHARACTERS or _cells(text) > MOST_CELLS:
+    if len(text) > MOST_CHARACTERS or _cells(text) > MOST_CELLS or text.count("[") > MOST_BRACKETS:
         return None
     html = nh3.clean(
         _markdown.render(text),
