@@ -157,7 +157,7 @@ class TelegramPlatform:
         await self._poller.run()
 
     async def _learn_account(self, client: Client) -> None:
-        me = await check_token(client)
+        me = await check_token(client, self._runtime.worker)
         self._account = Account(me["id"], me["username"], self._runtime.worker, self._patterns)
         self._intake.account = self._account
 

@@ -62,7 +62,7 @@ class Poller:
         while True:
             try:
                 if self.doubted:
-                    await check_token(self._client)
+                    await check_token(self._client, self._runtime.worker)
                     self.doubted = False
                 # An earlier process may have left albums open: the first poll is short, too, and tells that none grows.
                 timeout_s = POLL_S if self._albums == [] else _QUIET_S
@@ -157,8 +157,8 @@ class Poller:
         await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
 
 
-async def check_token(client: Client) -> dict[str, Any]:
-    """Return what the server says of the bot.
+async def check_token(client: Client, worker: str = "WORKER") -> dict[str, Any]:
+    """Return what the server says of the bot; ``worker`` is its name, for the hint.
 
     Raises:
         BadCredentials: it says, in the Bot API's own words, that there is no such bot.
@@ -169,7 +169,7 @@ async def check_token(client: Client) -> dict[str, Any]:
     except InvalidToken:
         raise BadCredentials(
             "Telegram does not know this token: it was mistyped or revoked.",
-            hint="Get it from @BotFather, then: channeld setup WORKER.",
+            hint=f"Get it from @BotFather, then: channeld setup {worker}.",
         ) from None
     if not isinstance(me, dict) or not isinstance(me.get("id"), int) or not isinstance(me.get("username"), str):
         raise TelegramError("the answer says nothing of a bot")
