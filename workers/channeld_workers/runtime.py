@@ -74,6 +74,7 @@ from channeld_workers.process import (
     Blocked,
     configure_log,
     die_with_parent,
+    give_back_memory,
     take_birthright,
 )
 
@@ -470,6 +471,7 @@ class Runtime:
         self._write(Ready(account=account))
         self.log.info("worker_ready", account=account)
         self.spawn(self._beat(beat_every_s), "beat")
+        give_back_memory()
         await _first(drain, self._crashed)
 
     def _in_flight(self) -> set[asyncio.Future[Any]]:
