@@ -152,6 +152,8 @@ class Router:
         for event in events:
             if event.state == EventState.DELIVERED:
                 session.activity.began(event.inbound.chat, event.inbound.kind, now)
+            else:  # its reply was faster than the ping: no hook's report of it is owed any more
+                session.turns.given_up(event.seq)
         self.lookout.look()
         self.wake()
         await self.notices.events_changed(events)

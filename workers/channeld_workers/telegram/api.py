@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -54,7 +56,8 @@ _failure: Final = msgspec.json.Decoder(_Failure)
 class Transport(BaseRequest):
     """python-telegram-bot's HTTP client, on aiohttp. One for polling and one for all else, as the library wants it."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: str | None) -> None:
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -67,7 +70,7 @@ class Transport(BaseRequest):
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEPT_S),
-                trust_env=True,  # proxies
+                proxy=self._proxy,  # not trust_env: that reads .netrc in a thread for every request
                 auto_decompress=True,
             )
 
@@ -175,11 +178,21 @@ def _check_failure(status: int, payload: bytes, method: str) -> None:
         raise TooFast(float(delay) if isinstance(delay, int | float) and delay > 0 else 5.0)
 
 
+def proxy_for(address: str) -> str | None:
+    """Return the proxy that the environment names for an address, None where it is reached directly."""
+    parts = urlsplit(address)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
 class Client(Bot):
     """The bot's account. ``call`` returns raw JSON; the library's own methods build objects of it."""
 
     def __init__(self, token: str, api_base_url: str) -> None:
-        self._calls, self._polls = Transport(), Transport()
+        proxy = proxy_for(api_base_url)
+        self._calls, self._polls = Transport(proxy), Transport(proxy)
         super().__init__(
             token, base_url=f"{api_base_url}/bot", base_file_url=f"{api_base_url}/file/bot",
             request=self._calls, get_updates_request=self._polls,
