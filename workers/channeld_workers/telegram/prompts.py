@@ -19,7 +19,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from channeld.core.prompts import NOT_ALLOWED
 from channeld.ipc.messages import Accepted, Inbound, Prompt
 from channeld_workers.runtime import Runtime
-from channeld_workers.telegram.api import Client, TooFast
+from channeld_workers.telegram.api import Client, NotReached, TooFast
 from channeld_workers.telegram.cards import card
 from channeld_workers.telegram.chats import read_chat
 from channeld_workers.telegram.keyboards import CHOICE, DONE, chosen_in, read_data
@@ -27,6 +27,8 @@ from channeld_workers.telegram.updates import Tap
 
 _KEPT: Final = 200
 _LONGEST_WAIT_S: Final = 60.0
+_MOST_DOUBTFUL: Final = 6
+"""Tries of which nobody can tell whether the card stands in the chat by now."""
 _UNCHANGED: Final = "message is not modified"
 _ANSWER_LIMIT: Final = 190
 """Characters of what is shown over the chat after a tap. Source: core.telegram.org/bots/api#answercallbackquery."""
@@ -76,7 +78,7 @@ class Prompts:
 
     async def _bring_up_to_date(self, key: tuple[str, str]) -> None:
         """Bring the chat to what the prompt is now, until nothing has changed meanwhile."""
-        tries = 0
+        tries = doubtful = 0
         while (prompt := self._known.get(key)) is not None and self._shown.get(key) != prompt:
             try:
                 await self._show(key, prompt)
@@ -86,13 +88,18 @@ class Prompts:
             except (BadRequest, Forbidden) as error:
                 if _UNCHANGED not in error.message.lower():
                     self._runtime.log.warning("prompt_not_shown", prompt=prompt.id, reason=error.message)
-                    if self._standing.pop(key, None) is not None and "not found" in error.message.lower():
+                    if "not found" in error.message.lower() and self._standing.pop(key, None) is not None:
                         continue  # somebody deleted it: it is sent once more
                 self._shown[key] = prompt
             except TelegramError as error:
                 tries += 1
                 self._runtime.log.warning("prompt_put_off", prompt=prompt.id, reason=error.message, tries=tries)
-                await asyncio.sleep(min(2.0**tries, _LONGEST_WAIT_S) * (0.5 + random.random() / 2))
+                if not isinstance(error, NotReached):  # it may stand there already: not for ever another one
+                    doubtful += 1
+                    if doubtful >= _MOST_DOUBTFUL:
+                        self._shown[key] = prompt
+                        continue
+                await asyncio.sleep(min(2.0 ** min(tries, 6), _LONGEST_WAIT_S) * (0.5 + random.random() / 2))
             except Exception:  # it is told anew to every process: it must not end each of them
                 self._runtime.log.exception("prompt_not_shown", prompt=prompt.id)
                 self._shown[key] = prompt
