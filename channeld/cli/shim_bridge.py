@@ -3,7 +3,7 @@
 The link to the daemon is *away*, *shaking* (``initialize`` is on its way and its answer is not here yet) or *up*. While
 it is up, lines pass byte for byte. While it is not, Claude gets at once the answers that must not wait, and what the
 daemon must still hear is kept: reports of hooks, permission requests and cancellations, and every request without an
-answer. Nothing here reads a clock, a file or a socket.
+answer; so is what a daemon may have died of before it was read. Nothing here reads a clock, a file or a socket.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_REPORTS: Final = 500
 MAX_REPORTS_BYTES: Final = 8 * 1024 * 1024
 MAX_WRITTEN: Final = 256
+MAX_UNSURE: Final = 64
 CALL_DEADLINE_S: Final = 30.0
 HANDSHAKE_DEADLINE_S: Final = 20.0
 
@@ -29,7 +30,8 @@ _SERVER_ERROR: Final = -32000
 _CHANNEL: Final = "notifications/claude/channel"
 _CHANNEL_PREFIX: Final = b'{"jsonrpc":"2.0","method":"notifications/claude/channel",'
 _DELIVERY_ID: Final = b'"delivery_id":"'
-_REPORTS: Final = ("notifications/claude/channel/permission_request", "notifications/cancelled")
+_PERMISSION_REQUEST: Final = "notifications/claude/channel/permission_request"
+_REPORTS: Final = (_PERMISSION_REQUEST, "notifications/cancelled")
 
 _MAYBE_SENT: Final = (
     "channeld restarted during this call: the message may have been sent. Check fetch_messages before repeating it."
@@ -100,6 +102,8 @@ class Bridge:
         self._grace_s = handshake_deadline_s / 10  # for a client that is slower than the deadline itself
         self._handshake_deadline = now + handshake_deadline_s
         self._away_since = now
+        # Permission requests that the daemon may not have read, and what was asked before: another answer proves it.
+        self._unsure: deque[tuple[bytes, frozenset[object]]] = deque(maxlen=MAX_UNSURE)
         self._written: deque[str] = deque(maxlen=MAX_WRITTEN)
         self._pending: dict[str | int, Request] = {}
         self._reports: dict[object, bytes] = {}  # by id for a call that was answered here, else by an anonymous key
@@ -138,6 +142,9 @@ class Bridge:
         self.hang_up = False
         self.to_daemon.clear()
         self._waiting.clear()
+        for line, _ in self._unsure:  # nobody confirms a notification, and nobody asks again for a verdict
+            self._keep_report(object(), line)
+        self._unsure.clear()
         for key, request in list(self._pending.items()):
             self._answer_at_once(key, request)
 
@@ -164,6 +171,7 @@ class Bridge:
             self._send(line)
             if not _is_id(key):  # a call is kept until the daemon confirms it; a notification is never confirmed
                 self._forget_report(key)
+                self._unsure.append((line, frozenset(self._reports)))
         for request in self._pending.values():
             request.sent = True
             self._send(request.line)
@@ -229,6 +237,9 @@ class Bridge:
             self._pending.pop(key, None)
         if method in _REPORTS and self.link is not Link.UP:
             self._keep_report(object(), line)
+        elif method == _PERMISSION_REQUEST:
+            self._unsure.append((line, frozenset(self._pending)))
+            self._send(line)
         else:
             self._pass_or_drop(line)
 
@@ -262,6 +273,8 @@ class Bridge:
         if not _is_id(key):
             self._pass(line)  # an error about a line whose id could not be read
             return
+        while self.link is Link.UP and self._unsure and key not in self._unsure[0][1]:
+            self._unsure.popleft()
         if self.link is Link.SHAKING and self._initialize is not None and key == self._initialize[0]:
             self._take_handshake(key, line, message)
         elif request := self._pending.pop(key, None):

@@ -251,6 +251,9 @@ class Relay:
 
     async def _open(self, session: Session, relayed: _Relayed) -> str:
         request, hook, data = relayed.request, relayed.hook, relayed.data
+        key = f"{KIND}:{session.instance}:{request.request_id}"
+        if any(settled.key == key for settled in self._prompts.settled):
+            return ""  # the shim tells a new daemon again what the one before may have died of
         turn = session.turns.turn
         origin = turn.origin if turn is not None and data["turn_id"] == turn.prompt_id else None
         doubtful = hook is None and any(
@@ -264,7 +267,7 @@ class Relay:
         opened = await self._prompts.open(
             KIND, card.title, card.body, card.options,
             audience=audience, instance=session.instance, session=session.name,
-            key=f"{KIND}:{session.instance}:{request.request_id}", ttl_s=None if session.turns.hooked else TTL_S,
+            key=key, ttl_s=None if session.turns.hooked else TTL_S,
             data=data | {
                 "request_id": request.request_id, "description": request.description, "project": session.project,
                 "digest": permission.digest(request.tool, data["input"]) if data["input"] is not None else "",

@@ -259,7 +259,7 @@ async def bot_scene(nursery: Nursery, *, attach: bool = True, **options: Any) ->
         await stack.enter_async_context(daemon)
         scene = BotScene(api, ann, chat, daemon, points)
         await scene.ready()
-        await api.until(lambda: api.updates.polling)  # a first poll confirms nothing: what is held has to be a later one
+        await api.until(lambda: api.updates.polling)  # a first poll confirms nothing, so a test would hold it in vain
         await stack.enter_async_context(scene.ending)
         if attach:
             await daemon.attached(await scene.attach())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 
 import pytest
 
@@ -87,6 +88,21 @@ async def test_what_the_session_asks_while_no_daemon_is_there_is_shown_by_the_ne
         later = await ready(pager)
         titles = {(await later.shown("permission")).title for _ in range(2)}
         assert any("Bash" in title for title in titles) and any("reply" in title for title in titles)
+
+
+async def test_what_a_daemon_was_told_that_hung_until_it_died_is_shown_by_the_next():
+    """It lay unread in the socket, where nobody else can fetch it: the shim tells it again."""
+    async with in_a_turn() as (pager, daemon, _worker, claude):
+        daemon.process.send_signal(signal.SIGSTOP)
+        asking = asyncio.create_task(claude.dialog("abcde", "Bash", LS))
+        fence = await claude.client.start_request("server/discover")  # answered by the shim at the latest when it dies
+        await daemon.kill()
+        await fence[1]
+        assert await asking == {}
+        await daemon.start()
+        later = await ready(pager)
+        await later.answer(await later.shown("permission"), "Allow")
+        assert await claude.verdict() == {"request_id": "abcde", "behavior": "allow"}
 
 
 async def test_a_session_that_ended_meanwhile_leaves_no_prompt_open():

@@ -145,11 +145,15 @@ def test_hooks_are_answered_at_once_and_their_reports_replayed(attached: BridgeR
     assert attached.to_claude() == []
 
 
-def test_permission_requests_and_cancellations_are_replayed_once(attached: BridgeRig) -> None:
-    """They are notifications: kept until they are sent."""
+def test_permission_requests_and_cancellations_are_kept_for_the_next_daemon(attached: BridgeRig) -> None:
+    """They are notifications, which nobody confirms: kept until something later is answered."""
     attached.lose()
     attached.claude(permission("abcde"), cancelled(77))
     assert attached.reattach() == [permission("abcde"), cancelled(77)]
+    attached.claude(call(4))
+    attached.daemon(result(4))
+    attached.to_claude()
+    attached.to_daemon()
     attached.lose()
     assert attached.reattach() == []
 
@@ -206,3 +210,22 @@ def test_nothing_is_due_while_the_daemon_is_there(attached: BridgeRig) -> None:
     assert attached.bridge.deadline() is None
     attached.wait(3600)
     assert attached.to_claude() == []
+
+
+def test_a_permission_request_that_the_daemon_may_have_died_of_is_told_the_next() -> None:
+    """However often it dies, until it answers what was asked later: it reads in order."""
+    rig = BridgeRig()
+    rig.attach()
+    rig.claude(call(3, tool_use_id="toolu_3"), permission("abcde"))
+    rig.daemon(result(3))
+    for _ in range(3):
+        rig.to_daemon()
+        rig.to_claude()
+        rig.lose()
+        assert rig.reattach() == [permission("abcde")]
+    rig.claude(permission("abcdf"), call(4), permission("abcdg"))
+    rig.daemon(result(4))
+    rig.to_claude()
+    rig.to_daemon()
+    rig.lose()
+    assert rig.reattach() == [permission("abcdg")]
