@@ -310,8 +310,8 @@ class Router:
         if session is not None and claimed:
             self._serve(session, claimed, begins_turn=begins_turn)
         reach("router.accepted")
+        link.send(*(_answer(offer.ref, result) for offer, result in zip(fine, results, strict=True)))
         for offer, result in zip(fine, results, strict=True):
-            link.send(_answer(offer.ref, result))
             if not result.ruling.admitted:
                 self._access.not_admitted(link.name, offer.event, result.ruling)
             if result.ruling.notice:

@@ -295,11 +295,12 @@ class Session:
             return  # what was recorded as pushed is sorted out when the process comes back or ends
         batch = _Batch(time.time(), [*known, *(event.seq for event in events)])
         self._batches.append(batch)
+        lines = []
         for event in events:
             reach("session.before_push")
-            params = self._present(event)
             # Written here and not through the library: this is the path that a waiting person feels.
-            self.protocol.write(_encode({"jsonrpc": "2.0", "method": _CHANNEL, "params": params}) + b"\n")
+            lines.append(_encode({"jsonrpc": "2.0", "method": _CHANNEL, "params": self._present(event)}) + b"\n")
+        self.protocol.write_all(lines)
         reach("session.after_push")
         # The log is written by the task of the ping, when whoever waits for this push has gone on.
         self._start(self._ping(batch, [f"{event.delivery_id}/{event.pushes}" for event in events]))

@@ -51,6 +51,10 @@ class Bot:
         else:
             self._waiting.append((connection, offset))
 
+    def leave(self, connection: Connection) -> None:
+        """Forget a client that has gone."""
+        self._waiting = [waiting for waiting in self._waiting if waiting[0] is not connection]
+
     def sent(self, connection: Connection) -> None:
         """Tell of a message, and confirm it."""
         self._boss.write(f"s {time.monotonic_ns()}\n".encode())
@@ -68,6 +72,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember whom to answer."""
         self._transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Wait no more for what it asked."""
+        self._bot.leave(self)
 
     def data_received(self, data: bytes) -> None:
         """Take a request as soon as it is whole."""

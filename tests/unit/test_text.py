@@ -61,6 +61,12 @@ def test_a_name_is_one_clean_line(name):
     assert cleaned == cleaned.strip()
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=300))
+def test_a_name_that_is_clean_already_is_only_cut(name):
+    """The short way for plain names comes to what the long way comes to: a mark that is dropped changes nothing else."""
+    assert clean_name(name) == clean_name(f"{name}\u200b")
+
+
 def test_a_plain_message_has_the_meta_of_the_contract():
     """The keys that every event has are there, and none that does not apply."""
     params = present(event(), "web")
