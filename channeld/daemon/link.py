@@ -63,6 +63,8 @@ class WorkerLink:
         self.name = name
         self.epoch = 0
         """Of the outbox; set before anything is sent to this worker."""
+        self.refusals = 0
+        """How often its offers were refused for now."""
         self.hello: m.Hello | None = None
         self.account: str | None = None
         self.refusal = ""

@@ -277,9 +277,13 @@ class Router:
             if may_be_command(offer.event):
                 await self._accept(link, messages)  # a command is about what was written before it
                 messages = []
-                if await self._took_command(link, offer):
+                if not _passes(link, offer) and await self._took_command(link, offer):
                     continue
-            messages.append(offer)
+            if _passes(link, offer):
+                text = "What was offered before it must be offered again first."
+                link.send(m.Refused(ref=offer.ref, code="order", text=text, retry=True, number=link.refusals))
+            else:
+                messages.append(offer)
         await self._accept(link, messages)
 
     async def _accept(self, link: WorkerLink, fine: list[m.Offer]) -> None:
@@ -298,8 +302,7 @@ class Router:
             )  # fmt: skip
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
-            text = f"{trouble} {trouble.hint}"
-            link.send(*(m.Refused(ref=offer.ref, code=trouble.code, text=text, retry=True) for offer in fine))
+            _refuse_for_now(link, fine, trouble)
             self.wake()
             return
         finally:
@@ -345,7 +348,7 @@ class Router:
                 case Command.START | Command.HELP:
                     self.notices.say(event.chat, help_text(role))
         except StoreUnavailable as trouble:
-            link.send(m.Refused(ref=offer.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
+            _refuse_for_now(link, [offer], trouble)
             return True
         link.send(m.Accepted(ref=offer.ref, command=True))
         return True
@@ -450,6 +453,19 @@ class Router:
 
 async def _ignore(instance: str) -> None:
     return
+
+
+def _passes(link: WorkerLink, offer: m.Offer) -> bool:
+    """Tell whether an offer would pass one that was refused for now, as it was sent before the worker knew of that."""
+    return offer.heard is not None and offer.heard < link.refusals
+
+
+def _refuse_for_now(link: WorkerLink, offers: list[m.Offer], trouble: StoreUnavailable) -> None:
+    link.refusals += 1
+    text = f"{trouble} {trouble.hint}"
+    link.send(
+        *(m.Refused(ref=offer.ref, code=trouble.code, text=text, retry=True, number=link.refusals) for offer in offers)
+    )
 
 
 def _answer(ref: int, result: Acceptance) -> m.Accepted | m.Refused:

@@ -60,10 +60,15 @@ class Trouble(Message):
 
 
 class Offer(Message):
-    """An event for the mailbox. Confirm nothing to the platform before ``Accepted`` or a final ``Refused``."""
+    """An event for the mailbox. Confirm nothing to the platform before ``Accepted`` or a final ``Refused``.
+
+    ``heard`` is the highest ``Refused.number`` that was read before this was sent. An offer that was sent before is
+    refused for now as well: else it would pass one that has to be offered again. Absent: such order does not matter.
+    """
 
     ref: int
     event: Inbound
+    heard: int | None = None
 
 
 class Sent(Message):
@@ -216,12 +221,16 @@ class Accepted(Message):
 
 
 class Refused(Message):
-    """The event was not accepted. With ``retry`` it must be offered again later and not be confirmed."""
+    """The event was not accepted. With ``retry`` it must be offered again later and not be confirmed.
+
+    ``number`` counts the times that this worker's offers were refused for now; see ``Offer.heard``.
+    """
 
     ref: int
     code: str
     text: str
     retry: bool = False
+    number: int = 0
 
 
 class Send(Message):

@@ -247,14 +247,16 @@ def keys_on_disk(database: Path) -> set[str]:
 
 
 @contextlib.asynccontextmanager
-async def bot_scene(nursery: Nursery, *, attach: bool = True, **options: Any) -> AsyncIterator[BotScene]:
+async def bot_scene(
+    nursery: Nursery, *, attach: bool = True, kind: type[QuickTelegram] = QuickTelegram, **options: Any
+) -> AsyncIterator[BotScene]:
     """Run all of it; whatever the test does, the worker must not have done what a good client never does."""
     async with contextlib.AsyncExitStack() as stack:
         points = await stack.enter_async_context(FaultPoints())
         api = await stack.enter_async_context(BotApi())
         ann = api.person(ANN_ID, "Ann")
         chat = api.add_private_chat(ann)
-        daemon = QuickTelegram(api, nursery=nursery, points=points, **options)
+        daemon = kind(api, nursery=nursery, points=points, **options)
         api.updates = WitnessedQueue(api, daemon.paths.database)
         await stack.enter_async_context(daemon)
         scene = BotScene(api, ann, chat, daemon, points)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.daemon import TIMEOUT_S
+from tests.faults.bot_flow import QuickTelegram, bot_scene
 from tests.faults.flow import Scene, scene
 from tests.faults.nursery import Nursery, QuickDaemon
 
@@ -108,6 +109,25 @@ async def test_a_full_disk_refuses_and_loses_nothing(nursery: Nursery):
         await s.check_inbound()
         await s.check_one_session()
         assert (await daemon.ask("status"))["health"] == []
+
+
+class SmallTelegram(QuickTelegram, SmallDisk):
+    """The same with Telegram's worker."""
+
+
+async def test_what_was_offered_behind_what_the_disk_refused_does_not_pass_it(nursery: Nursery):
+    """One poll brings three messages; there is no room for the first, and room again when the last one's turn comes."""
+    async with bot_scene(nursery, kind=SmallTelegram) as s:
+        assert isinstance(s.daemon, SmallTelegram)
+        s.daemon.fill()
+        refused, looked = s.points.arm("store.before_commit"), s.points.arm("store.before_commit", 2)
+        s.write("first", "yes abcde", "last")  # what may be a verdict is looked up when the first one's fate is known
+        (await s.stand(refused)).release()
+        at = await s.stand(looked)
+        s.daemon.free()
+        at.release()
+        await s.settle()
+        assert [telling.text for telling in s.told()] == ["first", "yes abcde", "last"]
 
 
 async def test_a_full_disk_outlasts_a_worker(nursery: Nursery):

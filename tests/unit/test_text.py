@@ -63,7 +63,7 @@ def test_a_name_is_one_clean_line(name):
 
 @given(st.text(st.characters(max_codepoint=127), max_size=300))
 def test_a_name_that_is_clean_already_is_only_cut(name):
-    """The short way for plain names comes to what the long way comes to: a mark that is dropped changes nothing else."""
+    """The short way for plain names is as good as the long one, which a mark that is dropped leads to."""
     assert clean_name(name) == clean_name(f"{name}\u200b")
 
 

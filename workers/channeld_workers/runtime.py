@@ -170,6 +170,7 @@ class Runtime:
         self._crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ready = False
         self._ref = 0
+        self._refusals_heard = 0
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._sends: set[asyncio.Task[None]] = set()
         self._fetches: set[asyncio.Task[None]] = set()
@@ -192,7 +193,7 @@ class Runtime:
         await self._link.drain()
         reach("worker.before_offer")
         try:
-            return await self._ask_whether(lambda ref: Offer(ref=ref, event=event))
+            return await self._ask_whether(lambda ref: Offer(ref=ref, event=event, heard=self._refusals_heard))
         except FrameTooLong as error:
             return Refused(ref=0, code=error.code, text=str(error))
 
@@ -309,6 +310,8 @@ class Runtime:
             case Accepted(ref=ref) | Refused(ref=ref) | History(ref=ref):
                 if isinstance(message, Accepted):
                     reach("worker.after_accepted")
+                elif isinstance(message, Refused):
+                    self._refusals_heard = max(self._refusals_heard, message.number)
                 waiting = self._answers.pop(ref, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
