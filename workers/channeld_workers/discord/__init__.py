@@ -1,0 +1,1 @@
+"""The Discord worker: a bot account, on discord.py."""

@@ -1,0 +1,130 @@
+"""Discord's REST API: discord.py's HTTP client, raw JSON, and errors that say whether anything was done.
+
+The library waits for its buckets and repeats what was refused as too fast. It also repeats what a server answered with
+500, 502 or 504, which may have been carried out: a message therefore always has a nonce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import aiohttp
+import discord
+import msgspec
+from discord.http import HTTPClient, Route
+
+MOST_WAIT_S: Final = 30.0
+"""The longest wait that the library sits out itself; it takes no shorter one. A longer one is handed back."""
+
+
+class DiscordError(Exception):
+    """A call has failed.
+
+    Attributes:
+        message: why, in words, with neither an address nor a token in it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotReached(DiscordError):
+    """Discord was not reached, or what answered was not Discord: nothing was done."""
+
+
+class TooFast(DiscordError):
+    """Discord asks to wait: nothing was done."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(f"too many requests: the next is allowed in {delay_s:.0f} s")
+        self.delay_s = delay_s
+
+
+class Refusal(DiscordError):
+    """Discord refuses, and nothing was done.
+
+    ``code`` is its own, 0 where it gives none. Source: discord.com/developers/docs/topics/opcodes-and-status-codes#json.
+    """
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class Unknown(DiscordError):
+    """Nobody can tell whether anything was done."""
+
+
+class Api:
+    """Calls of one bot account.
+
+    Args:
+        http: discord.py's client, logged in.
+    """
+
+    def __init__(self, http: HTTPClient) -> None:
+        self._http = http
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: dict[str, Any] | None = None,
+        uploads: Sequence[discord.File] = (),
+        **ids: Any,
+    ) -> Any:
+        """Call the API, and return the raw JSON of the answer; empty text where it has none.
+
+        Args:
+            method: of HTTP.
+            path: below the API's root, with ``{names}`` of ids, which decide on the bucket: ``/channels/{channel_id}``.
+            json: the body.
+            params: of the query.
+            uploads: files that go along, as ``files[n]``; the body is then ``payload_json``.
+            ids: what is put into the path, quoted.
+
+        Raises:
+            DiscordError: one of its kinds above.
+        """
+        more: dict[str, Any] = {}
+        if params is not None:
+            more["params"] = params
+        if uploads:
+            more |= {"form": _form(json, uploads), "files": uploads}
+        elif json is not None:
+            more["json"] = json
+        try:
+            return await self._http.request(Route(method, path, **ids), **more)
+        except discord.RateLimited as error:
+            raise TooFast(error.retry_after) from None
+        except discord.DiscordServerError as error:
+            raise Unknown(f"Discord had an error of its own (HTTP status {error.status})") from None
+        except discord.HTTPException as error:
+            raise _refusal(error) from None
+        except aiohttp.ClientConnectorError as error:  # not a byte has left
+            raise NotReached(f"no connection ({type(error).__name__})") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unknown(f"the connection broke before the answer ({type(error).__name__})") from None
+
+
+def _form(json: Any, uploads: Sequence[discord.File]) -> list[dict[str, Any]]:
+    form: list[dict[str, Any]] = [{"name": "payload_json", "value": msgspec.json.encode(json).decode()}]
+    for number, upload in enumerate(uploads):
+        form.append({
+            "name": f"files[{number}]", "value": upload.fp, "filename": upload.filename,
+            "content_type": "application/octet-stream",
+        })  # fmt: skip
+    return form
+
+
+def _refusal(error: discord.HTTPException) -> DiscordError:
+    if not error.code and not isinstance(error, discord.Forbidden | discord.NotFound) and error.status != 401:
+        if error.status == 429:  # Cloudflare's page instead of Discord's answer: the address is shut out for a while
+            return TooFast(600.0)
+        if error.status < 400 or error.status in {407, 511}:
+            return NotReached(f"what answered is not Discord (HTTP status {error.status})")
+    return Refusal(error.status, error.code, error.text[:300] or f"HTTP status {error.status}")
