@@ -124,6 +124,7 @@ class StoredPart(msgspec.Struct, kw_only=True):
     accepted_at: float
     platform_id: str | None
     error: str | None
+    tried_at: float | None = None  # unix time of the first earlier attempt whose outcome nobody knows
 
 
 class Piece(msgspec.Struct, omit_defaults=True, kw_only=True):

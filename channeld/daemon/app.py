@@ -46,6 +46,7 @@ from channeld.store.db import Database
 from channeld.store.holds import Holds
 from channeld.store.incomplete import Incomplete
 from channeld.store.mailbox import Mailbox
+from channeld.store.marks import Marks
 from channeld.store.outbox import Outbox
 from channeld.store.prompts import PromptStore
 from channeld.store.retention import Retention
@@ -121,7 +122,7 @@ class App:
         )
         self._router = Router(
             self._mailbox, self._outbox, self._timeline, turnbook, self._health, lookout, notices, access, prompts,
-            self._waiting, Incomplete(self._database),
+            self._waiting, Incomplete(self._database), Marks(self._database),
         )  # fmt: skip
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)

@@ -26,7 +26,7 @@ class Hub(Protocol):
     async def offered(self, link: WorkerLink, offers: list[m.Offer]) -> None:
         """Put events into the mailbox and answer each."""
 
-    async def asked(self, link: WorkerLink, question: m.AskHistory) -> None:
+    async def asked(self, link: WorkerLink, question: m.AskHistory | m.AskMarks) -> None:
         """Answer a question about a chat's history."""
 
     async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
@@ -38,7 +38,7 @@ class Hub(Protocol):
     async def fetched(self, link: WorkerLink, answer: m.Fetched | m.NotFetched) -> None:
         """Record what became of a file."""
 
-    async def told(self, link: WorkerLink, news: m.Albums | m.Shown) -> None:
+    async def told(self, link: WorkerLink, news: m.Albums | m.Shown | m.Withdrawn | m.Remember) -> None:
         """Take a fact that asks for no answer."""
 
     async def moved(self, link: WorkerLink, news: m.Moved) -> None:
@@ -132,11 +132,11 @@ class WorkerLink:
                     self._start(self._hub.settled(self, frame))
                 case m.Fetched() | m.NotFetched():
                     self._start(self._hub.fetched(self, frame))
-                case m.Albums() | m.Shown():
+                case m.Albums() | m.Shown() | m.Withdrawn() | m.Remember():
                     self._start(self._hub.told(self, frame))
                 case m.Moved():
                     self._start(self._hub.moved(self, frame))
-                case m.AskHistory():
+                case m.AskHistory() | m.AskMarks():
                     self._start(self._hub.asked(self, frame))
                 case m.AnswerPrompt():
                     self._start(self._hub.answered_prompt(self, frame))

@@ -246,5 +246,5 @@ def _frame(part: StoredPart) -> m.Send:
     return m.Send(
         ref=part.seq, send_id=part.send_id, chat=part.chat, kind=part.kind, text=part.text,
         format=part.detail.format, message_id=part.message_id, reply_to=part.detail.reply_to,
-        files=part.detail.files, buttons=part.detail.buttons, entities=part.detail.entities,
+        files=part.detail.files, buttons=part.detail.buttons, entities=part.detail.entities, tried_at=part.tried_at,
     )  # fmt: skip

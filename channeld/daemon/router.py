@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -31,11 +32,14 @@ from channeld.faultpoint import reach
 from channeld.ipc import messages as m
 from channeld.store.incomplete import Incomplete
 from channeld.store.mailbox import Acceptance, Mailbox, own
+from channeld.store.marks import Marks
 from channeld.store.outbox import Outbox
 from channeld.store.timeline import Timeline
 from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
+_LONGEST_MARK = 200
+"""Characters of what a worker remembers, and of its name."""
 _STORE_RETRY_S = 1.0
 
 
@@ -55,6 +59,7 @@ class Router:
         prompts: Prompts,
         waiting: Waiting,
         incomplete: Incomplete,
+        marks: Marks,
     ) -> None:
         """Wire it.
 
@@ -70,11 +75,13 @@ class Router:
             prompts: what people are asked.
             waiting: what waits for more than a free session.
             incomplete: events that are not complete.
+            marks: what workers remember.
         """
         self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
         self._served: dict[str, int] = {}
         """Chats by when they had their last turn, as a number that grows with each."""
         self.notices, self._access, self._prompts, self._waiting = notices, access, prompts, waiting
+        self._marks = marks
         waiting.wake = self.wake
         self.fetching = Fetching(incomplete, lambda events: self.wake())
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
@@ -383,13 +390,31 @@ class Router:
         """Record what became of a file."""
         await self.fetching.answered(link, answer)
 
-    async def told(self, link: WorkerLink, news: m.Albums | m.Shown) -> None:
+    async def told(self, link: WorkerLink, news: m.Albums | m.Shown | m.Withdrawn | m.Remember) -> None:
         """Take a fact that asks for no answer."""
         match news:
             case m.Albums(open=still_open):
                 await self.fetching.albums(link, still_open)
             case m.Shown():
                 await self._prompts.shown(link, news)
+            case m.Withdrawn():
+                await self._withdraw(link, news)
+            case m.Remember(marks=marks):
+                fine = {key: value for key, value in marks.items() if max(len(key), len(value)) <= _LONGEST_MARK}
+                with contextlib.suppress(StoreUnavailable):  # the worker does some work again, at worst
+                    await self._marks.put(link.name, fine)
+
+    async def _withdraw(self, link: WorkerLink, news: m.Withdrawn) -> None:
+        """Give up a message that waits and was deleted by its sender."""
+        try:
+            dropped = await self._mailbox.withdraw(link.name, news.chat, news.message_id, time.time())
+        except StoreUnavailable:
+            return  # then Claude is given it: nobody has promised otherwise
+        if dropped:
+            log.info("message_withdrawn", worker=link.name, chat=news.chat, message_id=news.message_id)
+            await self.notices.events_changed(dropped)
+            self.lookout.tell_who_waits()
+            self.wake()
 
     async def moved(self, link: WorkerLink, news: m.Moved) -> None:
         """Let what belongs to a chat go to its new id."""
@@ -407,8 +432,15 @@ class Router:
         self.wake()
         self.outbound.wake(link.name)
 
-    async def asked(self, link: WorkerLink, question: m.AskHistory) -> None:
-        """Answer a worker that asks for the history of one of its chats."""
+    async def asked(self, link: WorkerLink, question: m.AskHistory | m.AskMarks) -> None:
+        """Answer a worker that asks for what it remembers, or for the history of one of its chats."""
+        if isinstance(question, m.AskMarks):
+            try:
+                answer: m.Message = m.Marks(ref=question.ref, marks=await self._marks.of(link.name))
+            except StoreUnavailable as trouble:
+                answer = m.Refused(ref=question.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True)
+            link.send(answer)
+            return
         if not is_chat_of(link.name, question.chat):
             link.send(m.Refused(ref=question.ref, code="foreign_chat", text="That is no chat of this worker."))
             return

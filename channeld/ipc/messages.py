@@ -136,6 +136,28 @@ class Shown(Message):
     message_id: str
 
 
+class Withdrawn(Message):
+    """A sender has deleted a message: if it still waits, nobody is given it. Say so after its offer was accepted."""
+
+    chat: str
+    message_id: str
+
+
+class Remember(Message):
+    """Keep small facts for the worker's next process: at most 200 characters each; an empty value forgets one.
+
+    What was accepted before it is on disk before it.
+    """
+
+    marks: dict[str, str]
+
+
+class AskMarks(Message):
+    """Ask for all that was to be remembered. The answer is ``Marks`` or ``Refused``."""
+
+    ref: int
+
+
 class Moved(Message):
     """A chat has a new id. The answer is ``Accepted`` or ``Refused``."""
 
@@ -192,8 +214,11 @@ FromWorker = (
     | NotFetched
     | Albums
     | Shown
+    | Withdrawn
+    | Remember
     | Moved
     | AskHistory
+    | AskMarks
     | AnswerPrompt
     | Drained
     | Fault
@@ -251,6 +276,7 @@ class Send(Message):
     files: list[Attachment] = []
     buttons: list[str] = []
     entities: list[dict[str, Any]] = []  # with the format ``entities``, as the worker made them when it split
+    tried_at: float | None = None  # unix time of an earlier attempt whose outcome nobody knows
 
 
 class Fetch(Message):
@@ -316,6 +342,13 @@ class History(Message):
     more: bool = False
 
 
+class Marks(Message):
+    """The answer to ``AskMarks``."""
+
+    ref: int
+    marks: dict[str, str]
+
+
 class Drain(Message):
     """Take nothing new, finish what is in flight, say ``Drained`` and end."""
 
@@ -332,6 +365,7 @@ ToWorker = (
     | Prompt
     | Notice
     | History
+    | Marks
     | Drain
     | Fault
 )

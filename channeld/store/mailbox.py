@@ -338,6 +338,11 @@ class Mailbox:
         found = await self._events_of("find_event", chat=chat, message_id=message_id)
         return found[0] if found else None
 
+    async def withdraw(self, worker: str, chat: str, message_id: str, now: float) -> list[StoredEvent]:
+        """Give up a message that waits and was never pushed, with its edits; return what was given up."""
+        values = {"worker": worker, "chat": chat, "message_id": message_id, "now": now}
+        return await self._events_of("withdraw_event", **values)
+
     async def counts(self) -> dict[str, int]:
         """Return how many events are in each state."""
         return await self._db.submit(

@@ -9,7 +9,15 @@ from typing import Final
 from channeld.core.delivery import EVENT_INITIAL, EVENT_TRANSITIONS, PART_INITIAL, PART_TRANSITIONS
 from channeld.core.errors import StoreTooNew
 
-MIGRATIONS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql")
+MIGRATIONS: Final = (
+    "schema.sql",
+    "schema_2.sql",
+    "schema_3.sql",
+    "schema_4.sql",
+    "schema_5.sql",
+    "schema_6.sql",
+    "schema_7.sql",
+)
 """One script a version, in order; ``PRAGMA user_version`` is how many have run. Scripts that shipped never change."""
 
 

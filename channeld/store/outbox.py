@@ -222,4 +222,5 @@ def _part(row: sqlite3.Row) -> StoredPart:
         kind=row["kind"], text=row["text"], message_id=row["message_id"], detail=_decode(row["detail"]),
         state=row["state"], attempts=row["attempts"], accepted_at=row["accepted_at"],
         platform_id=row["platform_id"], error=row["error"],
+        tried_at=row["tried_at"] if row["tried_at"] != row["changed_at"] else None,
     )  # fmt: skip

@@ -33,6 +33,13 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
 
+-- name: withdraw_event
+-- Its sender has deleted a message that nobody was given.
+UPDATE event SET state = 'dropped', hold = NULL, changed_at = :now
+ WHERE chat = :chat AND message_id = :message_id AND kind IN ('message', 'edited') AND worker = :worker
+   AND state IN ('held', 'queued') AND pushes = 0
+RETURNING *;
+
 -- name: fold_edits
 -- Edits whose message still waits and was never pushed: it goes as they left it.
 UPDATE event SET state = 'dropped', changed_at = :now
@@ -295,7 +302,8 @@ SELECT * FROM part WHERE call = :call ORDER BY seq;
 -- name: claim_parts
 -- Per chat the oldest part that still waits; while one is being sent, its chat waits. Calls in their order, because a
 -- reply that was split has parts that are younger than a reply behind it.
-UPDATE part SET state = 'sending', attempts = attempts + 1, epoch = :epoch, changed_at = :now
+UPDATE part SET state = 'sending', attempts = attempts + 1, epoch = :epoch, changed_at = :now,
+       tried_at = coalesce(tried_at, :now)
  WHERE seq IN (
     SELECT seq FROM part AS first
      WHERE worker = :worker AND state IN ('queued', 'sending')
@@ -311,15 +319,26 @@ SELECT min(not_before) FROM part WHERE worker = :worker AND state = 'queued' AND
 
 -- name: settle_part
 UPDATE part SET state = :state, platform_id = coalesce(:platform_id, platform_id), error = :error,
-       not_before = :not_before, changed_at = :now
+       not_before = :not_before, changed_at = :now,
+       tried_at = CASE WHEN :state = 'queued' AND tried_at = changed_at THEN NULL ELSE tried_at END  -- nothing was sent
  WHERE seq = :seq AND state = 'sending' AND epoch = :epoch
 RETURNING *;
 
 -- name: split_part
 -- What is left of a part whose other pieces are parts of their own now.
-UPDATE part SET state = 'queued', text = :text, detail = :detail, not_before = NULL, changed_at = :now
+UPDATE part SET state = 'queued', text = :text, detail = :detail, not_before = NULL, changed_at = :now, tried_at = NULL
  WHERE seq = :seq AND state = 'sending' AND epoch = :epoch
 RETURNING *;
+
+-- name: put_mark
+INSERT INTO mark (worker, key, value) VALUES (:worker, :key, :value)
+ON CONFLICT (worker, key) DO UPDATE SET value = excluded.value;
+
+-- name: forget_mark
+DELETE FROM mark WHERE worker = :worker AND key = :key;
+
+-- name: marks
+SELECT key, value FROM mark WHERE worker = :worker;
 
 -- name: lose_worker
 -- A worker process ended: what it was sending goes to :state.
@@ -333,7 +352,7 @@ UPDATE part SET text = :text, edited = 1, changed_at = :now
 RETURNING *;
 
 -- name: retry_part
-UPDATE part SET state = 'queued', error = NULL, not_before = NULL, changed_at = :now
+UPDATE part SET state = 'queued', error = NULL, not_before = NULL, changed_at = :now, tried_at = NULL
  WHERE seq = :seq AND state IN ('failed', 'uncertain')
 RETURNING *;
 

@@ -31,6 +31,7 @@ from channeld.ipc.messages import (
     Albums,
     AnswerPrompt,
     AskHistory,
+    AskMarks,
     Beat,
     Capabilities,
     Drain,
@@ -43,6 +44,7 @@ from channeld.ipc.messages import (
     History,
     HistoryItem,
     Inbound,
+    Marks,
     Message,
     Moved,
     NotFetched,
@@ -53,6 +55,7 @@ from channeld.ipc.messages import (
     Ready,
     Receipt,
     Refused,
+    Remember,
     RetryAfter,
     Send,
     Sent,
@@ -63,6 +66,7 @@ from channeld.ipc.messages import (
     Typing,
     Uncertain,
     Welcome,
+    Withdrawn,
     encode,
     to_worker,
 )
@@ -87,7 +91,7 @@ FLUSH_S: Final = 1.0
 RETRY_SOON_S: Final = 1.0
 
 Outcome = Sent | RetryAfter | Failed | Uncertain | Split
-Answer = Accepted | Refused | History
+Answer = Accepted | Refused | History | Marks
 T = TypeVar("T")
 
 
@@ -219,9 +223,34 @@ class Runtime:
         )
         if isinstance(answer, Refused):
             raise RequestRefused(answer.text, code=answer.code)
-        if isinstance(answer, Accepted):
+        if not isinstance(answer, History):
             raise ConnectionError("the daemon answered a question with something else")
         return answer
+
+    async def marks(self) -> dict[str, str]:
+        """Return what ``remember`` was told, by this process and by those before it.
+
+        Raises:
+            ConnectionError: the daemon is gone.
+            channeld.core.errors.Refused: the daemon cannot look it up now; ask again.
+        """
+        answer = await self._ask(lambda ref: AskMarks(ref=ref))
+        if isinstance(answer, Refused):
+            raise RequestRefused(answer.text, code=answer.code)
+        if not isinstance(answer, Marks):
+            raise ConnectionError("the daemon answered a question with something else")
+        return answer.marks
+
+    def remember(self, marks: dict[str, str]) -> None:
+        """Keep small facts for the next process, of at most 200 characters; an empty value forgets one.
+
+        What was accepted before this call is on disk before it.
+        """
+        self._write(Remember(marks=marks))
+
+    def withdrawn(self, chat: str, message_id: str) -> None:
+        """Tell that a sender has deleted a message whose offer was accepted: if it still waits, it is given up."""
+        self._write(Withdrawn(chat=chat, message_id=message_id))
 
     async def answer(
         self, prompt_id: str, answer: str, sender_id: str, sender: str, *, only_ask: bool = False
@@ -307,7 +336,7 @@ class Runtime:
 
     def _take(self, message: ToWorker) -> None:
         match message:
-            case Accepted(ref=ref) | Refused(ref=ref) | History(ref=ref):
+            case Accepted(ref=ref) | Refused(ref=ref) | History(ref=ref) | Marks(ref=ref):
                 if isinstance(message, Accepted):
                     reach("worker.after_accepted")
                 elif isinstance(message, Refused):
@@ -380,8 +409,8 @@ class Runtime:
     async def _ask_whether(self, question: Callable[[int], Message]) -> Accepted | Refused:
         """Ask what is accepted or refused."""
         answer = await self._ask(question)
-        if isinstance(answer, History):
-            raise ConnectionError("the daemon answered with a history what is accepted or refused")
+        if isinstance(answer, History | Marks):
+            raise ConnectionError("the daemon answered with something else what is accepted or refused")
         return answer
 
     async def _ask(self, question: Callable[[int], Message]) -> Answer:

@@ -45,7 +45,7 @@ class TooFast(DiscordError):
 class Refusal(DiscordError):
     """Discord refuses, and nothing was done.
 
-    ``code`` is its own, 0 where it gives none. Source: discord.com/developers/docs/topics/opcodes-and-status-codes#json.
+    ``code`` is its own, 0 where it gives none. See: discord.com/developers/docs/topics/opcodes-and-status-codes#json.
     """
 
     def __init__(self, status: int, code: int, message: str) -> None:
