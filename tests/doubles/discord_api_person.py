@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.doubles.discord_api_objects import Channel, Guild, Message, StoredFile, timestamp
-from tests.doubles.discord_api_world import World, guild_of
+from tests.doubles.discord_api_places import guild_of
+from tests.doubles.discord_api_world import World
 
 
 class Person:
