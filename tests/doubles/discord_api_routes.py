@@ -11,9 +11,17 @@ from urllib.parse import unquote
 
 from tests.doubles.discord_api_calls import Call, Fields
 from tests.doubles.discord_api_checks import ApiError, invalid
+from tests.doubles.discord_api_interactions import (
+    CALLBACK,
+    answer_interaction,
+    delete_response,
+    edit_response,
+    follow_up,
+    get_commands,
+    get_response,
+    set_commands,
+)
 from tests.doubles.discord_api_messages import (
-    CREATE,
-    EDIT,
     add_reaction,
     create_message,
     delete_message,
@@ -24,6 +32,21 @@ from tests.doubles.discord_api_messages import (
     start_typing,
 )
 from tests.doubles.discord_api_objects import Guild
+from tests.doubles.discord_api_sending import CREATE, EDIT, MESSAGE
+from tests.doubles.discord_api_threads import (
+    CHANGE,
+    START,
+    START_ALONE,
+    active_threads,
+    archived_joined,
+    archived_private,
+    archived_public,
+    create_thread,
+    edit_channel,
+    join_thread,
+    leave_thread,
+    thread_from_message,
+)
 from tests.doubles.discord_api_world import World
 
 
@@ -155,6 +178,10 @@ def known_guild(world: World, call: Call) -> Guild:
 
 CHANNEL = "/channels/{channel_id}"
 ONE = f"{CHANNEL}/messages/{{message_id}}"
+ARCHIVED = f"{CHANNEL}/threads/archived"
+HOOK = "/webhooks/{webhook_id}/{token}"
+RESPONSE = f"{HOOK}/messages/{{message_id}}"
+APPLICATION = "/applications/{application_id}"
 MINE = f"{ONE}/reactions/{{emoji}}/@me"
 ROUTES = {
     "get_gateway": Route("GET", "/gateway", get_gateway, with_token=False),
@@ -177,4 +204,23 @@ ROUTES = {
     "add_reaction": Route("PUT", MINE, add_reaction),
     "remove_reaction": Route("DELETE", MINE, remove_reaction),
     "start_typing": Route("POST", f"{CHANNEL}/typing", start_typing),
+    "edit_channel": Route("PATCH", CHANNEL, edit_channel, CHANGE),
+    "active_threads": Route("GET", "/guilds/{guild_id}/threads/active", active_threads),
+    "archived_public": Route("GET", f"{ARCHIVED}/public", archived_public),
+    "archived_private": Route("GET", f"{ARCHIVED}/private", archived_private),
+    "archived_joined": Route("GET", f"{CHANNEL}/users/@me/threads/archived/private", archived_joined),
+    "thread_from_message": Route("POST", f"{ONE}/threads", thread_from_message, START),
+    "create_thread": Route("POST", f"{CHANNEL}/threads", create_thread, START_ALONE),
+    "join_thread": Route("PUT", f"{CHANNEL}/thread-members/@me", join_thread),
+    "leave_thread": Route("DELETE", f"{CHANNEL}/thread-members/@me", leave_thread),
+    "answer_interaction": Route(
+        "POST", "/interactions/{interaction_id}/{token}/callback", answer_interaction, CALLBACK, with_token=False
+    ),
+    "follow_up": Route("POST", HOOK, follow_up, MESSAGE, with_token=False),
+    "get_response": Route("GET", RESPONSE, get_response, with_token=False),
+    "edit_response": Route("PATCH", RESPONSE, edit_response, EDIT, with_token=False),
+    "delete_response": Route("DELETE", RESPONSE, delete_response, with_token=False),
+    "set_commands": Route("PUT", f"{APPLICATION}/commands", set_commands, {"": list}),
+    "get_commands": Route("GET", f"{APPLICATION}/commands", get_commands),
+    "set_guild_commands": Route("PUT", f"{APPLICATION}/guilds/{{guild_id}}/commands", set_commands, {"": list}),
 }

@@ -27,6 +27,7 @@ from tests.doubles.discord_api_places import Places, guild_of
 if TYPE_CHECKING:
     from tests.doubles.discord_api_interactions import Interaction
 
+HAS_THREAD = 1 << 5
 LINK_S = 24 * 3600.0
 NONCE_S = 120.0
 USER_MENTION = re.compile(r"<@!?(\d{15,20})>")
@@ -79,9 +80,16 @@ class World(Places):
         self._link_key = secrets.token_bytes(16)
 
     def new_message(
-        self, channel: Channel, author_id: int, parts: dict[str, Any], *, announce: bool = True, **more: Any
+        self,
+        channel: Channel,
+        author_id: int,
+        parts: dict[str, Any],
+        *,
+        announce: bool = True,
+        ephemeral: bool = False,
+        **more: Any,
     ) -> Message:
-        """Put a message into a channel and tell the bot's sessions."""
+        """Put a message into a channel and tell the bot's sessions; one that is ephemeral is in no history."""
         content = parts.get("content", "")
         mentioned = [int(found) for found in dict.fromkeys(USER_MENTION.findall(content)) if int(found) in self.users]
         raw: dict[str, Any] = {
@@ -101,18 +109,37 @@ class World(Places):
             "flags": 0,
             "components": [],
         }
-        message = Message(raw | parts, channel, by_bot=author_id == self.bot_id, **more)
+        message = Message(raw | parts, channel, author_id == self.bot_id, ephemeral=ephemeral, **more)
+        if message.by_bot:
+            self.sent.append(message)
+        if ephemeral:
+            self.changed()
+            return message
         if channel.archived:
             self.archive(channel, False)
         channel.messages[message.id] = message
         channel.last_message_id = message.id
         if channel.is_thread:
             channel.joined.add(author_id)
-        if message.by_bot:
-            self.sent.append(message)
         if announce:
             self.tell("MESSAGE_CREATE", message)
+        self.changed()
         return message
+
+    def thread_at(self, message: Message, name: str, by: int, *, joined: bool = False) -> Channel:
+        """Start a thread at a message; its history begins with a message that refers to that one."""
+        thread = self.add_thread(message.channel, name, by=by, at=message.id, joined=joined)
+        message.raw = message.raw | {"flags": message.raw["flags"] | HAS_THREAD, "thread": thread.raw}
+        place = {"channel_id": str(message.channel_id), "message_id": str(message.id)} | guild_of(message.channel)
+        self.new_message(thread, message.author_id, {"type": 21, "message_reference": {"type": 0} | place})
+        return thread
+
+    def snapshot(self, message: Message) -> dict[str, Any]:
+        """Return what a forward keeps of a message."""
+        shown = self.shown(message)
+        kept = ("type", "content", "embeds", "attachments", "timestamp", "edited_timestamp", "flags", "mentions")
+        more = ("mention_roles", "sticker_items", "components")
+        return {"message": {key: shown[key] for key in kept + more if key in shown}}
 
     def delete(self, *messages: Message) -> None:
         """Delete messages of one channel; several at once are told as one."""
@@ -221,6 +248,11 @@ class World(Places):
     def remember(self, nonce: str, message: Message) -> None:
         """Keep a message under its nonce."""
         self._nonces.setdefault(nonce, []).append((self.clock(), message))
+
+    @property
+    def unanswered(self) -> list[Interaction]:
+        """What people did and the bot has not answered yet."""
+        return [one for one in self.interactions.values() if one.answered is None]
 
     @property
     def duplicates(self) -> dict[str, list[Message]]:
