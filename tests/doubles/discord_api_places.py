@@ -100,7 +100,8 @@ class Places(Awaited):
         for user_id in (int(self.owner["id"]), self.bot_id, *(person.id for person in people)):
             self.join(guild, user_id, announce=False)
         self.guilds[guild.id] = guild
-        self.gateway.tell("GUILD_CREATE", self.whole_guild(guild), None)
+        joined = {key: value for key, value in self.whole_guild(guild).items() if key != "unavailable"}
+        self.gateway.tell("GUILD_CREATE", joined, None)  # one that comes back from an outage says that it does
         return guild
 
     def join(self, guild: Guild, user_id: int, *, nick: str | None = None, announce: bool = True) -> None:
