@@ -6,7 +6,6 @@ The protocol is that of https://docs.discord.com/developers/events/gateway, API 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -25,6 +24,7 @@ COMMANDS_A_MINUTE = 120
 COMMAND_BYTES = 4096
 LATE_S = 2.0  # how late a heartbeat may be beyond its interval, on a machine that has other things to do
 CLOSING_S = 1.0
+ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 ENDING_CODES = {1000, 1001}  # a client that closes with these does not want to come back
 INTENTS = {  # what a dispatch takes in a guild, and elsewhere
     "MESSAGE_CREATE": (Intent.GUILD_MESSAGES, Intent.DIRECT_MESSAGES),
@@ -45,6 +45,7 @@ class Gateway:
     def __init__(self, world: Places) -> None:
         self._world = world
         self.heartbeat_s = 41.25
+        self.late_s = LATE_S
         self.acknowledges = True
         self.allowed_intents = PRIVILEGED  # which privileged ones are enabled for the application
         self.identify_limit = 1000  # in a day, after which Discord resets the token
@@ -55,7 +56,7 @@ class Gateway:
         self.refuses: int | None = None  # a status that answers connections instead
         self.connections: list[Connection] = []
         self.sessions: list[Session] = []
-        self.closes: list[int | None] = []  # how clients closed, or nothing where they did not
+        self.closes: list[int | None] = []  # how clients closed, or nothing where they went without a word
         self.address = ""
 
     # What a test does
@@ -131,7 +132,7 @@ class Gateway:
         """Serve a connection until it ends."""
         if self.refuses is not None:
             return web.Response(status=self.refuses, text="Service Unavailable")
-        socket = web.WebSocketResponse(max_msg_size=1 << 20, autoclose=True)
+        socket = web.WebSocketResponse(max_msg_size=1 << 20, autoclose=False)
         await socket.prepare(request)
         connection = Connection(socket, request, request.query.get("compress") == "zlib-stream")
         self.connections.append(connection)
@@ -148,15 +149,17 @@ class Gateway:
             if closed.fault:
                 self._world.violations.append(f"gateway: {closed.reason} ({closed.code})")
             connection.close(closed.code, closed.reason)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(writer, CLOSING_S)
+        except asyncio.CancelledError:  # the connection is lost
+            self.closes.append(None)
+            raise
         finally:
-            self._leave(connection)
             keeper.cancel()
-            writer.cancel()
-            await asyncio.gather(keeper, writer, return_exceptions=True)
+            self._leave(connection)
             self.connections.remove(connection)
             self._world.changed()
+            if connection.closing:
+                await asyncio.wait([writer], timeout=CLOSING_S)
+            writer.cancel()
         return socket
 
     def _leave(self, connection: Connection) -> None:
@@ -174,24 +177,30 @@ class Gateway:
             raise Closed(4002, f"a compression that this server does not speak: {query['compress']}")
 
     async def _listen(self, connection: Connection) -> None:
-        """Carry out what a client sends."""
-        async for message in connection.socket:
+        """Carry out what a client sends, until it ends."""
+        while (message := await connection.socket.receive()).type not in ENDS:
             if message.type is not WSMsgType.TEXT:
                 raise Closed(4002, "a message that is no text")
             if len(message.data.encode()) > COMMAND_BYTES:
                 raise Closed(4002, "a payload of more than 4096 bytes")
             try:
                 payload = json.loads(message.data)
-                op = Op(payload["op"])
+                op = payload["op"]
             except (ValueError, KeyError, TypeError):
-                raise Closed(4001 if "op" in message.data else 4002, "a payload that is none") from None
+                raise Closed(4002, "a payload that is none") from None
+            if op not in set(Op):
+                raise Closed(4001, f"an unknown op, {op!r}")
             self._count(connection)
-            self._carry_out(connection, op, payload.get("d"))
+            self._carry_out(connection, Op(op), payload.get("d"))
             self._world.changed()
-        code = connection.socket.close_code
-        self.closes.append(None if code == 1006 else code)
+        if connection.closing:
+            return
+        code = message.data if message.type is WSMsgType.CLOSE else None  # gone without a word
+        self.closes.append(code)
         if code in ENDING_CODES and connection.session is not None:
             connection.session.expired = True
+        if code is not None:
+            connection.close(code)
 
     def _count(self, connection: Connection) -> None:
         """End a connection that sends too much."""
@@ -222,7 +231,6 @@ class Gateway:
     def _beat(self, connection: Connection, data: Any) -> None:
         """Acknowledge a heartbeat."""
         self.heartbeats += 1
-        connection.beats += 1
         connection.beaten.set()
         most = 0 if connection.session is None else connection.session.sequence
         if data is not None and not (isinstance(data, int) and 0 <= data <= most) and connection.session is not None:
@@ -234,7 +242,8 @@ class Gateway:
         """Close a connection whose client does not send its heartbeats."""
         while True:
             try:
-                await asyncio.wait_for(connection.beaten.wait(), 2 * self.heartbeat_s + LATE_S)
+                async with asyncio.timeout(2 * self.heartbeat_s + self.late_s):
+                    await connection.beaten.wait()
             except TimeoutError:
                 self._world.violations.append("gateway: a heartbeat did not come in time")
                 connection.close(4000, "heartbeat timeout")

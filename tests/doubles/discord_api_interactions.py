@@ -131,6 +131,7 @@ def _check_deadline(world: World, one: Interaction) -> None:
     if one.must_answer and one.answered is None and world.clock() - one.at >= ANSWER_S:
         one.must_answer = False  # noticed
         world.violations.append(f"an interaction was not answered within {ANSWER_S:.0f} s")
+        world.changed()
 
 
 def answer_interaction(world: World, call: Call) -> dict[str, Any] | None:

@@ -71,11 +71,10 @@ class Connection:
         self.socket = socket
         self.request = request
         self.session: Session | None = None
-        self.beats = 0
+        self.closing = False
         self.commands: deque[float] = deque()
         self._deflate = zlib.compressobj() if compressed else None
-        self._outgoing: asyncio.Queue[dict[str, Any] | tuple[int, bytes] | None] = asyncio.Queue()
-        self.ended = asyncio.Event()
+        self._outgoing: asyncio.Queue[dict[str, Any] | tuple[int, bytes]] = asyncio.Queue()
         self.beaten = asyncio.Event()
 
     def send(self, payload: dict[str, Any]) -> None:
@@ -84,6 +83,7 @@ class Connection:
 
     def close(self, code: int, reason: str = "") -> None:
         """Close it once what waits is sent."""
+        self.closing = True
         self._outgoing.put_nowait((code, reason.encode()))
 
     def reset(self) -> None:
@@ -94,7 +94,8 @@ class Connection:
     async def write(self) -> None:
         """Send what is to be sent until it is closed."""
         with contextlib.suppress(ConnectionError):
-            while (item := await self._outgoing.get()) is not None:
+            while True:
+                item = await self._outgoing.get()
                 if isinstance(item, tuple):
                     await self.socket.close(code=item[0], message=item[1])
                     return
