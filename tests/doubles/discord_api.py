@@ -237,7 +237,7 @@ class DiscordApi(World):
             error = caught
         self.calls.append(call)
         limited = None if call.method == DOWNLOAD else self.rates.take(call)
-        fault = self._faults.take(call)
+        fault = self._faults.take(call) if limited is None else None
         if fault is not None and fault.held is not None and fault.where is Where.BEFORE:
             if not await fault.held.wait(call):
                 return await reset(request)

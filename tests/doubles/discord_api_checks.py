@@ -1,7 +1,8 @@
 """What Discord refuses in a request, in its words: texts, embeds, components, files.
 
-The limits are those of https://docs.discord.com/developers; where Discord is lenient, this is not. Whether the 2000
-characters of a content are code points or UTF-16 units is contested, so a content must keep to the smaller: units.
+The limits are those of https://docs.discord.com/developers; where Discord is lenient, this is not. Of the 2000
+characters of a content Discord's staff said in 2020 that they are code points (discord-api-docs issue 1315), its own
+clients count UTF-16 units, and the documentation says neither: a text must keep to the smaller, units.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ class Gateway:
         self.resumes = 0
         self.heartbeats = 0
         self.refuses: int | None = None  # a status that answers connections instead
+        self.greets = True  # otherwise no HELLO comes
         self.connections: list[Connection] = []
         self.sessions: list[Session] = []
         self.closes: list[int | None] = []  # how clients closed, or nothing where they went without a word
@@ -141,9 +142,9 @@ class Gateway:
         self._world.changed()
         try:
             self._check_address(request)
-            connection.send(
-                {"op": Op.HELLO, "d": {"heartbeat_interval": round(self.heartbeat_s * 1000)}, "s": None, "t": None}
-            )
+            if self.greets:
+                hello = {"heartbeat_interval": round(self.heartbeat_s * 1000)}
+                connection.send({"op": Op.HELLO, "d": hello, "s": None, "t": None})
             await self._listen(connection)
         except Closed as closed:
             if closed.fault:

@@ -208,6 +208,14 @@ class Places(Awaited):
             self.channels.pop(channel.id, None)
         del self.guilds[guild.id]
 
+    def fail_guild(self, guild: Guild) -> None:
+        """Let a guild have an outage, until ``restore_guild``."""
+        self.gateway.dispatch("GUILD_DELETE", {"id": str(guild.id), "unavailable": True})
+
+    def restore_guild(self, guild: Guild) -> None:
+        """Let a guild's outage end."""
+        self.gateway.tell("GUILD_CREATE", self.whole_guild(guild), None)
+
     def dm(self, user_id: int) -> Channel:
         """Return the DM channel with a user, made at first."""
         for channel in self.channels.values():

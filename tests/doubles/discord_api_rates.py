@@ -13,6 +13,7 @@ from tests.doubles.discord_api_calls import Call
 USUAL_REQUESTS = 10_000  # without a limit of the test's no client ever has to wait
 USUAL_PERIOD_S = 1.0
 UNDER_WAY_S = 0.5  # what was sent before the answer arrived is nobody's mistake
+EVERY = ("*", "")
 MAJOR = ("channel_id", "guild_id", "webhook_id", "token")
 
 
@@ -77,7 +78,7 @@ class Rates:
         """Count a request; return the body of a 429 if there were too many. The headers of the answer are noted."""
         now = self._clock()
         key = pace(call)
-        for waiting in (key, ("*", "")):
+        for waiting in (key, EVERY) if "token" not in call.path else (key,):  # what has a token of its own is exempt
             since, until = self._quiet.get(waiting, (0.0, 0.0))
             if since + UNDER_WAY_S < call.at < until:
                 self._violations.append(f"{call.method}: came before retry_after was over")
@@ -93,7 +94,7 @@ class Rates:
     def refuse(self, call: Call, retry_after_s: float, *, whole: bool = False, scope: str = "user") -> dict[str, Any]:
         """Return the body of a 429, and remember what it says; ``whole`` is the global limit."""
         now = self._clock()
-        self._quiet[("*", "") if whole else pace(call)] = (now, now + retry_after_s)
+        self._quiet[EVERY if whole else pace(call)] = (now, now + retry_after_s)
         self.refused.append(Refused(call.method, call.channel, now, retry_after_s, whole))
         call.headers["Retry-After"] = str(max(1, round(retry_after_s)))
         call.headers["X-RateLimit-Scope"] = "global" if whole else scope

@@ -141,6 +141,12 @@ class World(Places):
         more = ("mention_roles", "sticker_items", "components")
         return {"message": {key: shown[key] for key in kept + more if key in shown}}
 
+    def unfurl(self, message: Message, title: str = "A page") -> None:
+        """Add the preview of a link, as Discord does by itself soon after: an update that is no edit."""
+        preview = {"type": "link", "url": "https://example.org/", "title": title}
+        message.raw = message.raw | {"embeds": [*message.raw["embeds"], preview]}
+        self.tell("MESSAGE_UPDATE", message)
+
     def delete(self, *messages: Message) -> None:
         """Delete messages of one channel; several at once are told as one."""
         channel = messages[0].channel

@@ -19,10 +19,12 @@ NEXT_S = 10.0
 KEPT = {
     "connect",
     "disconnect",
+    "guild_available",
     "guild_channel_create",
     "guild_channel_delete",
     "guild_join",
     "guild_remove",
+    "guild_unavailable",
     "interaction",
     "message",
     "raw_bulk_message_delete",

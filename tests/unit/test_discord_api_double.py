@@ -323,6 +323,9 @@ async def test_what_people_do_to_messages_is_told(api, client, ada, general):
     first, second, third = (ada.write(general, word) for word in ("one", "two", "three"))
     ada.edit(first, "uno")
     assert (await client.next("raw_message_edit")).data["content"] == "uno"
+    api.unfurl(first, "A page")
+    update = (await client.next("raw_message_edit")).data
+    assert update["embeds"][0]["title"] == "A page"
     ada.react(first, "👍")
     assert (await client.next("raw_reaction_add")).emoji.name == "👍"
     ada.unreact(first, "👍")
@@ -368,7 +371,10 @@ async def test_files_go_out(api, ask, client, place, general):
     with pytest.raises(discord.HTTPException) as caught:
         await place.send(file=discord.File(io.BytesIO(bytes((10 << 20) + 1)), "large.bin"))
     assert (caught.value.status, caught.value.code) == (413, 40005)
-    assert not api.violations
+    with pytest.raises(discord.HTTPException) as caught:
+        await place.send(files=[discord.File(io.BytesIO(bytes(9 << 20)), f"{number}.bin") for number in range(3)])
+    assert (caught.value.status, caught.value.code) == (413, 40005)
+    assert len(api.sent) == 1 and not api.violations
 
 
 async def test_files_come_in_by_links_that_expire(api, client, place, ada, general):
@@ -498,6 +504,10 @@ async def test_places_come_and_go(api, client, ada, guild):
     assert (await client.next("guild_channel_delete")).id == channel.id
     other = api.add_guild("Elsewhere", ada)
     assert (await client.next("guild_join")).id == other.id
+    api.fail_guild(other)
+    await client.next("guild_unavailable")
+    api.restore_guild(other)
+    await client.next("guild_available")
     api.leave_guild(other)
     assert (await client.next("guild_remove")).id == other.id
 
