@@ -29,6 +29,7 @@ EMBED_TEXTS = {"title": 256, "description": 4096}
 BUTTON_STYLES = {1, 2, 3, 4, 5, 6}
 LINK = 5
 PREMIUM = 6
+LAYOUTS = {1, 9, 10, 12, 13, 14, 17}  # what may stand outermost where components are the message
 SELECTS = {3, 5, 6, 7, 8}
 MENTION_KINDS = {"users", "roles", "everyone"}
 SETTABLE = MessageFlag.SUPPRESS_EMBEDS | MessageFlag.SUPPRESS_NOTIFICATIONS | MessageFlag.IS_COMPONENTS_V2
@@ -170,6 +171,8 @@ def check_components(components: list[Any], *, v2: bool = False) -> None:
     """Refuse components that Discord would: too many, without an id of their own, with too long a label."""
     every = flat(components)
     if v2:
+        if any(one.get("type") not in LAYOUTS for one in components):
+            raise invalid("components", f"Value of field type must be one of {tuple(sorted(LAYOUTS))}")
         if len(every) > COMPONENTS_V2:
             raise invalid("components", f"Must be {COMPONENTS_V2} or fewer in all")
         if sum(units(one.get("content", "")) for one in every if one["type"] == 10) > TEXT_V2:
@@ -199,8 +202,8 @@ def check_row(where: str, row: Any) -> None:
             check_button(inner, one)
         elif one.get("type") in SELECTS:
             check_select(inner, one)
-        elif one.get("type") != 4:
-            raise invalid(inner, "Value of field type must be one of (2, 3, 4, 5, 6, 7, 8)")
+        else:
+            raise invalid(inner, "Value of field type must be one of (2, 3, 5, 6, 7, 8)")
 
 
 def check_button(where: str, button: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def create_message(world: World, call: Call) -> dict[str, Any]:
             world.repeats.append(first)
             for upload in call.uploads.values():
                 upload.used = True
-            return world.fetched(first)
+            return sent(world, first)
     files = stored_files(world, call, channel)
     parts = message_parts(call.body)
     parts |= reference(world, call, channel)
@@ -111,8 +111,6 @@ def create_message(world: World, call: Call) -> dict[str, Any]:
         parts["sticker_items"] = [
             {"id": str(one), "name": "sticker", "format_type": 1} for one in call.body["sticker_ids"]
         ]
-    if nonce is not None:
-        parts["nonce"] = call.body["nonce"]
     message = world.new_message(
         channel,
         world.bot_id,
@@ -123,7 +121,12 @@ def create_message(world: World, call: Call) -> dict[str, Any]:
     )
     if nonce is not None:
         world.remember(nonce, message)
-    return world.fetched(message)
+    return sent(world, message)
+
+
+def sent(world: World, message: Message) -> dict[str, Any]:
+    """Return a message as its sender gets it: with the nonce, which no history has."""
+    return world.fetched(message) | ({} if message.nonce is None else {"nonce": message.nonce})
 
 
 def edit_message(world: World, call: Call) -> dict[str, Any]:

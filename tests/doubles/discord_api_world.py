@@ -198,11 +198,13 @@ class World(Places):
 
     def tell(self, name: str, message: Message) -> None:
         """Tell the bot's sessions of a message."""
-        self.gateway.tell(name, self.told(message), message.channel)
+        self.gateway.tell(name, self.told(name, message), message.channel)
 
-    def told(self, message: Message) -> dict[str, Any]:
+    def told(self, name: str, message: Message) -> dict[str, Any]:
         """Return a message as a dispatch tells it: with its guild and its author's membership."""
         data = self.shown(message)
+        if name == "MESSAGE_CREATE" and message.nonce is not None:
+            data["nonce"] = message.nonce
         guild = message.channel.guild
         if guild is not None:
             data["guild_id"] = str(guild.id)

@@ -212,6 +212,8 @@ async def test_a_message_without_its_nonce_is_sent_twice_and_with_it_once(monkey
             assert (await channel.send("once", nonce="d1")).id == first.id
             assert ([one.content for one in api.sent], len(api.repeats)) == (["once"], 1)
             assert not api.duplicates
+            assert [one.nonce async for one in channel.history()] == [None]
+            assert (await client.next("message")).nonce == "d1"
             now += 2
             assert (await channel.send("once", nonce="d1")).id != first.id
             assert {nonce: len(found) for nonce, found in api.duplicates.items()} == {"d1": 2}
@@ -279,6 +281,50 @@ async def test_wrong_components_are_refused_and_noticed(api, ask, general, rows,
         for row in rows
     ]
     assert (await ask("POST", messages(general), sayable("x", components=made)))[0] == 400
+    assert [reason in one for one in api.violations] == [True]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("messages", sayable("x", components=[{"type": 2, "style": 1, "label": "a", "custom_id": "a"}]), "one of (1,)"),
+        ("messages", sayable("x", components=[{"type": 1, "components": [{"type": 4}]}]), "one of (2, 3"),
+        ("messages", sayable("x", components=[{"type": 10, "content": "x"}], flags=1 << 15), "LEGACY_FIELDS"),
+        ("messages", {"components": [{"type": 2}], "flags": 1 << 15}, "one of (1, 9"),
+        ("messages", {"components": [{"type": 10, "content": "x" * 4001}], "flags": 1 << 15}, "4000 or fewer"),
+        ("messages", {"poll": {"question": {"text": "q" * 301}, "answers": []}}, "between 1 and 300"),
+        ("messages", {"poll": {"question": {"text": "q"}, "answers": []}}, "between 1 and 10 answers"),
+        ("messages", sayable("x", message_reference={"message_id": "1", "colour": "red"}), "message_reference.colour"),
+        ("threads", {"name": "", "type": 11}, "between 1 and 100"),
+        ("threads", {"name": "x", "type": 11, "auto_archive_duration": 5}, "60, 1440"),
+    ],
+)
+async def test_other_wrong_things_are_refused_and_noticed(api, ask, general, path, body, reason):
+    """Layouts, polls, references and threads keep to their rules too."""
+    assert (await ask("POST", f"/channels/{general.id}/{path}", body))[0] == 400
+    assert reason in api.violations[0]
+    assert not api.sent
+
+
+@pytest.mark.parametrize(
+    ("modal", "reason"),
+    [
+        ({"title": "t" * 46}, "between 1 and 45"),
+        ({"custom_id": ""}, "between 1 and 100"),
+        ({"components": []}, "between 1 and 5"),
+        ({"components": [{"type": 2}]}, "one of (1, 10, 18)"),
+        ({"components": [{"type": 18, "label": "l" * 46}]}, "between 1 and 45"),
+        ({"components": [{"type": 18, "label": "l", "component": {"type": 4}}]}, "Must be a string"),
+        ({"colour": "red"}, "unknown field data.colour"),
+    ],
+)
+async def test_a_wrong_modal_is_refused_and_noticed(api, ask, ada, modal, reason):
+    """A modal keeps to Discord's limits."""
+    asked = ada.command(ada.dm, "status", must_answer=False)
+    field = {"type": 18, "label": "Reason", "component": {"type": 4, "style": 1, "custom_id": "r"}}
+    data = {"title": "Why?", "custom_id": "m", "components": [field]} | modal
+    status, _ = await ask("POST", f"/interactions/{asked.id}/{asked.token}/callback", {"type": 9, "data": data})
+    assert status == (204 if "unknown" in reason else 400)
     assert [reason in one for one in api.violations] == [True]
 
 
@@ -736,6 +782,25 @@ async def test_a_client_that_does_not_wait_is_noticed():
         async with session.get(f"{api.url}/users/@me") as response:
             assert response.status == 200
     assert len(api.violations) == 1
+
+
+async def test_interactions_are_answered_in_spite_of_the_global_limit():
+    """What carries a token of its own is not bound to the bot's limit."""
+    now = 1000.0
+    async with DiscordApi(clock=lambda: now) as api, aiohttp.ClientSession(headers={"User-Agent": AGENT}) as session:
+        session.headers["Authorization"] = f"Bot {api.token}"
+        ada = api.person()
+        api.slow_down("get_me", 60, whole=True)
+        async with session.get(f"{api.url}/users/@me") as response:
+            assert (response.status, response.headers["X-RateLimit-Global"]) == (429, "true")
+        now += 2
+        asked = ada.command(ada.dm, "status")
+        path = f"/interactions/{asked.id}/{asked.token}/callback"
+        async with session.post(api.url + path, json={"type": 5}) as response:
+            assert response.status == 204
+        assert not api.violations
+        async with session.get(f"{api.url}/users/{ada.id}"):
+            assert api.violations == ["get_user: came before retry_after was over"]
 
 
 async def test_the_network_before_discord_bans(api, client, place):

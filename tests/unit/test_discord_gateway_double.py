@@ -424,6 +424,15 @@ async def test_a_client_that_sends_too_much(api):
     assert len(api.violations) == 1
 
 
+async def test_a_gateway_may_say_nothing(api):
+    """A connection can be there without a word, until it is dropped."""
+    api.gateway.greets = False
+    async with raw_client(api) as one:
+        await api.until(lambda: api.gateway.connections)
+        api.gateway.drop(4000)
+        assert (await one.socket.receive(timeout=10)).data == 4000
+
+
 async def test_a_server_that_ends_takes_its_connections_along(api, client):
     """A stop closes the gateway's connections; the client comes back to the server that is there again."""
     await api.stop()
