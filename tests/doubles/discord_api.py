@@ -1,8 +1,10 @@
 """Discord for one bot, REST and gateway, over real HTTP and WebSockets on the loopback; stricter than Discord is.
 
 What a good client never does is in ``violations``. Everything else a test asks of it is in ``discord_api_world``
-(places, messages, records), ``discord_api_person`` (what people do), ``discord_api_gateway`` (sessions) and here:
-faults, and the connection itself.
+(messages, files, records), ``discord_api_places`` (guilds, channels, permissions), ``discord_api_person`` (what people
+do), ``discord_api_gateway`` (sessions, heartbeats, intents: ``api.gateway``), ``discord_api_rates`` (``api.rates``) and
+here: faults, and the connection itself. Faults name routes as ``discord_api_routes`` does. ``discord_client`` connects
+the real discord.py in the test's own process, ``discord_dispatches`` has a corpus for ``api.dispatch``.
 
 ::
 

@@ -17,6 +17,7 @@ from tests.doubles.discord_api_messages import change
 from tests.doubles.discord_api_objects import Channel, Message, MessageFlag
 from tests.doubles.discord_api_places import guild_of
 from tests.doubles.discord_api_sending import EDIT, MESSAGE, message_parts, pinged, stored_files
+from tests.doubles.discord_api_sessions import Connection
 from tests.doubles.discord_api_world import World
 
 ANSWER_S = 3.0
@@ -91,7 +92,7 @@ def interact(
 ) -> Interaction:
     """Let a person do something, and tell the bot's sessions; to be called in the server's loop.
 
-    What the bot ``must_answer`` and does not within three seconds is a violation.
+    What the bot ``must_answer`` and does not within three seconds is a violation, if it was told and is still there.
     """
     token = secrets.token_urlsafe(120)
     one = Interaction(world.new_id(), token, kind, user_id, channel, world.clock(), message, must_answer)
@@ -121,14 +122,16 @@ def interact(
         raw["member"] = guild.members[user_id] | {"permissions": str(int(world.permissions(channel, user_id)))}
     if message is not None:
         raw["message"] = world.shown(message)
+    told_to = list(world.gateway.connections)
     world.gateway.tell("INTERACTION_CREATE", raw, None)
-    asyncio.get_running_loop().call_later(ANSWER_S, _check_deadline, world, one)
+    asyncio.get_running_loop().call_later(ANSWER_S, _check_deadline, world, one, told_to)
     return one
 
 
-def _check_deadline(world: World, one: Interaction) -> None:
+def _check_deadline(world: World, one: Interaction, told_to: list[Connection]) -> None:
     """Notice what was not answered; by the world's clock, which a test may have stopped."""
-    if one.must_answer and one.answered is None and world.clock() - one.at >= ANSWER_S:
+    there = any(connection in world.gateway.connections for connection in told_to)
+    if there and one.must_answer and one.answered is None and world.clock() - one.at >= ANSWER_S:
         one.must_answer = False  # noticed
         world.violations.append(f"an interaction was not answered within {ANSWER_S:.0f} s")
         world.changed()

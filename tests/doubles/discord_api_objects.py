@@ -110,7 +110,7 @@ class StoredFile:
 
     id: int
     channel_id: int
-    data: bytes
+    data: bytes = field(repr=False)
     name: str
     mime: str
     size: int
@@ -126,8 +126,8 @@ class Guild:
     owner_id: int
     permissions: Permission = USUAL  # of everyone
     roles: dict[int, dict[str, Any]] = field(default_factory=dict)
-    members: dict[int, dict[str, Any]] = field(default_factory=dict)
-    channels: dict[int, Channel] = field(default_factory=dict)
+    members: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
+    channels: dict[int, Channel] = field(default_factory=dict, repr=False)
     boosts: int = 0  # the premium tier
 
     @property
@@ -193,8 +193,8 @@ class Channel:
     id: int
     kind: Kind
     name: str = ""
-    guild: Guild | None = None
-    parent: Channel | None = None
+    guild: Guild | None = field(default=None, repr=False)
+    parent: Channel | None = field(default=None, repr=False)
     recipient: dict[str, Any] | None = None
     blocked: bool = False  # its person takes no DMs of the bot
     shows_recipient: bool = True
@@ -205,7 +205,7 @@ class Channel:
     locked: bool = False
     archived_at: str = ""
     joined: set[int] = field(default_factory=set)
-    messages: dict[int, Message] = field(default_factory=dict)
+    messages: dict[int, Message] = field(default_factory=dict, repr=False)
     last_message_id: int | None = None
 
     @property
@@ -267,7 +267,7 @@ class Message:
     raw: dict[str, Any]
     channel: Channel
     by_bot: bool = False
-    files: list[StoredFile] = field(default_factory=list)
+    files: list[StoredFile] = field(default_factory=list, repr=False)
     reactions: dict[str, list[int]] = field(default_factory=dict)  # who reacted with an emoji
     pings: list[str] = field(default_factory=list)  # whom it notified: ids, "everyone", "here"
     nonce: str | None = None
