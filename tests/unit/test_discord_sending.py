@@ -1,6 +1,7 @@
 """What the daemon asks for is done on Discord once, and every error becomes an outcome that is true."""
 
 import re
+from typing import Any
 
 import pytest
 from discord.http import Route
@@ -34,7 +35,7 @@ class Clock:
         self.now += seconds
 
 
-class Scripted:
+class _Scripted:
     """An API that answers as it is told, where the server cannot: what it raises or returns, call by call."""
 
     def __init__(self, *answers):
@@ -48,6 +49,11 @@ class Scripted:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+def scripted(*answers) -> Any:
+    """Return an API that answers so."""
+    return _Scripted(*answers)
 
 
 @pytest.fixture
@@ -236,7 +242,7 @@ async def test_an_edit_changes_the_text(server, general, send):
 )
 async def test_an_edit_that_cannot_be_is_refused_at_once(text, message_id, reason, clock):
     """Nothing is asked of Discord."""
-    api = Scripted()
+    api = scripted()
     outcome = await Sender(api, settings(), clock).send(part(text=text, kind="edit", message_id=message_id))
     assert isinstance(outcome, Failed) and reason in outcome.reason
     assert not api.calls
@@ -245,7 +251,7 @@ async def test_an_edit_that_cannot_be_is_refused_at_once(text, message_id, reaso
 @pytest.mark.parametrize(("emoji", "put"), [("👍", "👍"), ("<:party:1234>", "party:1234"), ("<a:x:12>", "x:12")])
 async def test_a_reaction_is_put(emoji, put, clock):
     """Custom ones by name and id."""
-    api = Scripted()
+    api = scripted()
     outcome = await Sender(api, settings(), clock).send(part(text=emoji, kind="react", message_id="5"))
     assert outcome == Sent(ref=1, message_id="5")
     assert api.calls[0][2]["emoji"] == put
@@ -253,7 +259,7 @@ async def test_a_reaction_is_put(emoji, put, clock):
 
 async def test_a_reaction_is_tried_in_its_other_style(clock):
     """Discord knows some emoji with U+FE0F only, and some without."""
-    api = Scripted(Refusal(400, 10014, "Unknown Emoji"))
+    api = scripted(Refusal(400, 10014, "Unknown Emoji"))
     await Sender(api, settings(), clock).send(part(text="❤", kind="react", message_id="5"))
     assert [call[2]["emoji"] for call in api.calls] == ["❤", "❤\ufe0f"]
 
@@ -361,7 +367,7 @@ async def test_a_long_wait_is_the_daemons(server, general, send):
 async def test_a_refused_token_is_looked_into(clock):
     """And what was to be sent waits."""
     doubts = []
-    sender = Sender(Scripted(Refusal(401, 0, "401: Unauthorized")), settings(), clock, lambda: doubts.append(1))
+    sender = Sender(scripted(Refusal(401, 0, "401: Unauthorized")), settings(), clock, lambda: doubts.append(1))
     assert isinstance(await sender.send(part()), RetryAfter)
     assert doubts == [1]
 
@@ -389,7 +395,7 @@ async def test_a_refused_token_is_looked_into(clock):
 )
 async def test_an_outcome_is_true_whatever_came_before(answers, tried_at, kind, clock):
     """Once it may have been sent, nothing promises that it was not."""
-    sender = Sender(Scripted(*answers), settings(), clock, sleep=clock.sleep)
+    sender = Sender(scripted(*answers), settings(), clock, sleep=clock.sleep)
     assert type(await sender.send(part(tried_at=tried_at))) is kind
     assert clock.now - 1_000_000.0 <= 100
 
@@ -397,13 +403,13 @@ async def test_an_outcome_is_true_whatever_came_before(answers, tried_at, kind, 
 @pytest.mark.parametrize("chat", ["discord:x", "discord:1/2/3", "discord:", "x", f"discord:{'9' * 21}", "discord:-5"])
 async def test_a_chat_of_another_kind_is_none(chat, clock):
     """It cannot be Discord's."""
-    outcome = await Sender(Scripted(), settings(), clock).send(part(chat=chat))
+    outcome = await Sender(scripted(), settings(), clock).send(part(chat=chat))
     assert isinstance(outcome, Failed) and "no chat" in outcome.reason
 
 
 async def test_nothing_cannot_be_sent(clock):
     """Neither as text nor as a kind that there is not."""
-    sender = Sender(Scripted(), settings(), clock)
+    sender = Sender(scripted(), settings(), clock)
     assert isinstance(await sender.send(part(text=" \u200b")), Failed)
     assert isinstance(await sender.send(part(kind="sing")), Failed)
 
@@ -411,7 +417,7 @@ async def test_nothing_cannot_be_sent(clock):
 @pytest.mark.parametrize("code", [0, 10003, 10008, 20028, 30010, 30046, 40005, 50001, 50007, 50083, 160002, 200000, 5])
 async def test_every_refusal_is_a_sentence(code, clock):
     """With what to change, or Discord's own words."""
-    sender = Sender(Scripted(Refusal(400, code, "Something\nelse.")), settings(), clock)
+    sender = Sender(scripted(Refusal(400, code, "Something\nelse.")), settings(), clock)
     outcome = await sender.send(part())
     assert isinstance(outcome, Failed) and "\n" not in outcome.reason and not outcome.reason.endswith(".")
     if code in {0, 5}:
