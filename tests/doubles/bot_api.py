@@ -21,29 +21,25 @@ import asyncio
 import inspect
 import json
 import re
-import socket
-import struct
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from aiohttp import web
 
 from tests.doubles.bot_api_calls import Call, check_parameters, read_parameters
 from tests.doubles.bot_api_checks import ApiError, Mistake
-from tests.doubles.bot_api_faults import Fault, Faults, Garbage, Held, Where
+from tests.doubles.bot_api_faults import Fault, Garbage, Held, Where
 from tests.doubles.bot_api_methods import METHODS, NAMES
 from tests.doubles.bot_api_person import Person
 from tests.doubles.bot_api_world import World
+from tests.doubles.http_faults import PAGE, Faults, abort, answer_garbage, reset
+from tests.doubles.served import Served, serve
 
 TOKEN = re.compile(r"\d{6,12}:[\w-]{30,40}")
-PAGE = "<!doctype html><title>Sign in</title><p>Please accept the terms of this network."
-BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 ENDING_S = 1.0
 ANY_BYTES = 1 << 40  # how large a file may be is for the methods to say
 DOWNLOAD = "download"  # what a fault's method is called for the links of files
-Result = TypeVar("Result")
 
 
 class BotApi(World):
@@ -56,7 +52,7 @@ class BotApi(World):
         self.portal_visits = 0
         self.requests = 0  # that have begun
         self.interrupted = 0  # requests that did not come to their end, of which nothing was carried out
-        self._faults = Faults()
+        self._faults: Faults[Fault] = Faults()
         self._quiet: dict[tuple[str, int | None], float] = {}
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -215,7 +211,8 @@ class BotApi(World):
             if not await fault.held.wait(call):
                 return await reset(request)
         elif fault is not None and fault.garbage is not None:
-            return await self._garbage(request, fault, body)
+            whole = body if isinstance(body, bytes) else json.dumps(body).encode()
+            return await answer_garbage(request, fault.garbage, fault.status, whole, f"{self.url}/portal")
         elif fault is not None and not fault.status:
             return await reset(request)
         return answer(body)
@@ -267,32 +264,6 @@ class BotApi(World):
         if call.at < self._quiet.get(pace(call), 0):
             self.violations.append(f"{call.method}: came to chat {call.chat} before retry_after was over")
 
-    async def _garbage(self, request: web.Request, fault: Fault, body: dict[str, Any] | bytes) -> web.StreamResponse:
-        """Answer with something else."""
-        whole = body if isinstance(body, bytes) else json.dumps(body).encode()
-        match fault.garbage:
-            case Garbage.PORTAL:
-                headers = {"Location": f"{self.url}/portal"} if fault.status == 302 else {}
-                return web.Response(status=fault.status, text=PAGE, content_type="text/html", headers=headers)
-            case Garbage.PROXY:
-                return web.Response(status=502, text=BAD_GATEWAY, content_type="text/html")
-            case Garbage.TRUNCATED:
-                half = whole[: len(whole) // 2]
-                return web.Response(status=fault.status, body=half, content_type="application/json")
-            case Garbage.BROKEN_OFF:
-                response = web.StreamResponse(status=fault.status)
-                response.content_type = "application/json"
-                response.content_length = len(whole)
-                await response.prepare(request)
-                await response.write(whole[: len(whole) // 2])
-                if request.transport is not None:
-                    request.transport.close()  # what was written goes out first
-                return await never()
-            case Garbage.EMPTY:
-                return web.Response(status=fault.status)
-            case _:
-                return web.json_response({"error": "not_found"}, status=fault.status)
-
 
 async def read(call: Call, request: web.Request) -> ApiError | None:
     """Read what a request carries; return what is wrong with it."""
@@ -320,62 +291,8 @@ def answer(body: dict[str, Any] | bytes) -> web.Response:
     return web.json_response(body, status=body.get("error_code", 200))
 
 
-async def reset(request: web.Request) -> web.StreamResponse:
-    """Reset a request's connection."""
-    if request.transport is not None:
-        abort(request.transport)
-    return await never()
-
-
-def abort(transport: asyncio.BaseTransport) -> None:
-    """Close a connection with a reset."""
-    peer: socket.socket = transport.get_extra_info("socket")
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()  # type: ignore[attr-defined]  # every stream's has it
-
-
-async def never() -> web.StreamResponse:
-    """Wait until the end of the connection ends the handler."""
-    await asyncio.get_running_loop().create_future()
-    raise AssertionError("nothing ends that future")
-
-
-class Served:
-    """A server in a thread of its own, for tests and benchmarks that have no loop."""
-
-    def __init__(self, api: BotApi, loop: asyncio.AbstractEventLoop) -> None:
-        self.api = api
-        self._loop = loop
-
-    def call(self, function: Callable[[BotApi], Result]) -> Result:
-        """Return what a function of the server returns; what changes the server is called like this, in its loop."""
-
-        async def in_loop() -> Result:
-            return function(self.api)
-
-        return self.run(in_loop())
-
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Return the result of something asynchronous, run in the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def until(self, predicate: Callable[[BotApi], Result]) -> Result:
-        """Return what a predicate of the server returns as soon as that is true."""
-        return self.run(self.api.until(lambda: predicate(self.api)))
-
-
 @contextmanager
-def serve_in_thread(**options: Any) -> Iterator[Served]:
+def serve_in_thread(**options: Any) -> Iterator[Served[BotApi]]:
     """Run a server in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="bot-api", daemon=True)
-    thread.start()
-    served = Served(BotApi(**options), loop)
-    try:
-        served.run(served.api.start())
+    with serve(BotApi(**options)) as served:
         yield served
-    finally:
-        served.run(served.api.stop())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import itertools
 import math
@@ -13,17 +12,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from tests.doubles.awaited import Awaited
 from tests.doubles.bot_api_checks import ApiError, mistake, refusal
 from tests.doubles.bot_api_updates import UpdateQueue
 
 if TYPE_CHECKING:
     from tests.doubles.bot_api_person import Person
 
-UNTIL_S = 20.0
 GENERAL = 1
-Result = TypeVar("Result")
 
 
 class ChatKind(StrEnum):
@@ -190,10 +188,11 @@ class Answered:
     alert: bool
 
 
-class World:
+class World(Awaited):
     """Everything behind the Bot API of one bot."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        super().__init__()
         number = random.randrange(10**9, 9 * 10**9)
         self.token = f"{number}:AA{secrets.token_urlsafe(25)[:33]}"
         self.bot: dict[str, Any] = {
@@ -224,38 +223,6 @@ class World:
         self.actions: list[Action] = []
         self.callbacks_answered: list[Answered] = []
         self.violations: list[str] = []
-        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
-
-    def changed(self) -> None:
-        """Wake who waits for what has just become true."""
-        for entry in list(self._waiting):
-            predicate, future = entry
-            if future.done():
-                continue
-            try:
-                value = predicate()
-            except Exception as error:  # it is the test's, not the request's
-                future.set_exception(error)
-            else:
-                if value:
-                    future.set_result(value)
-
-    async def until(self, predicate: Callable[[], Result], timeout_s: float = UNTIL_S) -> Result:
-        """Return what a predicate returns as soon as that is true.
-
-        Raises:
-            TimeoutError: it did not become so.
-        """
-        if value := predicate():
-            return value
-        entry = (predicate, asyncio.get_running_loop().create_future())
-        self._waiting.append(entry)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await entry[1]  # type: ignore[no-any-return]  # what the predicate returned
-        finally:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
 
     # Chats
 
