@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channeld_workers.patterns import compile_patterns
 from channeld_workers.telegram.entities import entities, with_links
 from channeld_workers.telegram.mentions import is_addressed
-from channeld_workers.telegram.patterns import compile_patterns
 from tests.doubles import telegram_updates as made
 from tests.doubles.telegram_updates import BEN, BOT, FORUM, entity
 

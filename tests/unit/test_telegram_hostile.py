@@ -17,8 +17,8 @@ from channeld.core.access import is_sender_id, room_of
 from channeld.core.event import present
 from channeld.core.ids import is_chat_of
 from channeld.core.model import Inbound, StoredEvent
+from channeld_workers.patterns import compile_patterns
 from channeld_workers.telegram.content import FETCH_LIMIT
-from channeld_workers.telegram.patterns import compile_patterns
 from channeld_workers.telegram.updates import Account, Moved, Standing, Tap, Unreadable, translate
 from tests.doubles.telegram_updates import BOT, every_kind, message, update
 

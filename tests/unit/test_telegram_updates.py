@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from channeld.core.model import Inbound
+from channeld_workers.patterns import compile_patterns
 from channeld_workers.telegram import updates
-from channeld_workers.telegram.patterns import compile_patterns
 from channeld_workers.telegram.updates import Account, Moved, Standing, Tap, Unreadable, read
 from tests.doubles import telegram_updates as made
 from tests.doubles.telegram_updates import ANN, BEN, BOT, CHANNEL, DATE, FORUM, GROUP, PRIVATE, SMALL_GROUP, update

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from channeld.core.model import Attachment
 from channeld_workers.files import safe_mime, safe_name
+from channeld_workers.raw import Raw, count, integer, is_handle, line, table, tables, words
 from channeld_workers.telegram.people import title_of, user
-from channeld_workers.telegram.raw import Raw, count, integer, is_handle, line, table, tables, words
 
 FETCH_LIMIT: Final = 20 * 1024 * 1024
 """Bytes of a file that a bot can fetch (https://core.telegram.org/bots/api#getfile)."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from channeld_workers.telegram.raw import Raw, integer, tables, words
+from channeld_workers.raw import Raw, integer, tables, words
 
 _URL_LIMIT: Final = 2048
 _UNSHOWN: Final = re.compile(r"^https?://|/$", re.IGNORECASE)

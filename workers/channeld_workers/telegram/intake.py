@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 from channeld.ipc.messages import Accepted, Inbound, Notice, Refused
+from channeld_workers.raw import Raw, table
 from channeld_workers.runtime import Runtime
 from channeld_workers.telegram.courtesies import Courtesies
 from channeld_workers.telegram.keyboards import REPLY, read_data
 from channeld_workers.telegram.prompts import Prompts
-from channeld_workers.telegram.raw import Raw, table
 from channeld_workers.telegram.settings import Settings
 from channeld_workers.telegram.updates import Account, Moved, Standing, Tap, Unreadable, read
 

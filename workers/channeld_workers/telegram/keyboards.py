@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from channeld_workers.telegram.raw import Raw, table, tables
+from channeld_workers.raw import Raw, table, tables
 
 LABEL_LIMIT: Final = 60
 """Characters of a label: more is not shown on a phone."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from channeld_workers.patterns import Patterns, matches
+from channeld_workers.raw import Raw, table
 from channeld_workers.telegram.entities import Entity, entities
-from channeld_workers.telegram.patterns import Patterns, matches
-from channeld_workers.telegram.raw import Raw, table
 
 
 def is_addressed(message: Raw, text: str, number: int, username: str, patterns: Patterns) -> bool:

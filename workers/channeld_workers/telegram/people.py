@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from channeld.core.text import NAME_LIMIT, clean_name
-from channeld_workers.telegram.raw import Raw, integer, line, table, words
+from channeld_workers.raw import Raw, integer, line, table, words
 
 STAND_INS: Final = frozenset({777000, 1087968824, 136817688})
 """Users that stand in ``from`` where a chat speaks: Telegram's service account, GroupAnonymousBot and Channel_Bot."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from channeld_workers.raw import Raw, integer, line, table, words
 from channeld_workers.telegram.content import held
 from channeld_workers.telegram.people import Person, author, speaking_chat, title_of, user
-from channeld_workers.telegram.raw import Raw, integer, line, table, words
 from channeld_workers.telegram.rich import plain
 
 QUOTE_LIMIT: Final = 1000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from channeld_workers.telegram.raw import words
+from channeld_workers.raw import words
 
 _MOST_PARTS: Final = 5000
 """Parts that are looked at: blocks, styled words, cells."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from channeld_workers.patterns import BadPattern, Patterns, compile_patterns
 from channeld_workers.process import BadSettings
 from channeld_workers.telegram import reactions
-from channeld_workers.telegram.patterns import BadPattern, Patterns, compile_patterns
 from channeld_workers.telegram.rendering import Mode
 
 _MB = 1_000_000

@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 
 from channeld.core.model import Attachment, Inbound
 from channeld.core.text import unmasked
+from channeld_workers.patterns import Patterns
+from channeld_workers.raw import Raw, integer, is_handle, line, table, tables, words
 from channeld_workers.telegram.content import FETCH_LIMIT, held
 from channeld_workers.telegram.entities import with_links
 from channeld_workers.telegram.keyboards import buttons_of
 from channeld_workers.telegram.mentions import is_addressed
-from channeld_workers.telegram.patterns import Patterns
 from channeld_workers.telegram.people import Person, Place, author, place, speaking_chat, user
 from channeld_workers.telegram.quotes import forwarded_from, quoted
-from channeld_workers.telegram.raw import Raw, integer, is_handle, line, table, tables, words
 from channeld_workers.telegram.rich import plain
 
 _KEPT: Final = 100_000

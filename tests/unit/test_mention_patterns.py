@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld_workers.telegram.patterns import SEARCHED, BadPattern, compile_patterns, matches
+from channeld_workers.patterns import SEARCHED, BadPattern, compile_patterns, matches
 
 LONGEST_S = 0.05
 FAR_TOO_LONG_S = 0.25

@@ -1,4 +1,4 @@
-"""Values out of the Bot API's JSON, none of which is trusted to be of the type that the documentation says."""
+"""Values out of a platform's JSON, none of which is trusted to be of the type that the documentation says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from channeld.core.text import clean_name
 Raw = dict[str, object]
 
 ID_LIMIT: Final = 2**53
-"""An id has at most 52 significant bits (https://core.telegram.org/bots/api#user)."""
+"""Beyond it not every reader of JSON gets the number right. One of Telegram's ids has at most 52 significant bits
+(https://core.telegram.org/bots/api#user); Discord writes its own as text."""
 _HANDLE_LIMIT: Final = 512
 _EMPTY: Final[Raw] = {}
 
@@ -36,7 +37,7 @@ def count(value: object) -> int:
 
 
 def is_handle(value: object) -> TypeGuard[str]:
-    """Tell whether this can be a name that Telegram gives to a file, an album or a query."""
+    """Tell whether this can be a name that a platform gives to a file, an album or a query."""
     return type(value) is str and 0 < len(value) <= _HANDLE_LIMIT and value.isascii() and value.isprintable()
 
 
