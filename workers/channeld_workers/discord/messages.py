@@ -9,11 +9,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from channeld.core.model import Inbound
+from channeld.core.model import Attachment, Inbound
 from channeld.core.text import unmasked
+from channeld_workers.discord.content import held, snapshots, unknown_line
 from channeld_workers.discord.ids import made_at, snowflake
+from channeld_workers.discord.mentions import Names, is_addressed
+from channeld_workers.discord.notices import is_known, is_written, notice
 from channeld_workers.discord.people import Person, author, user
 from channeld_workers.discord.places import Place, Places
+from channeld_workers.discord.quotes import forwarded_from, quoted
 from channeld_workers.patterns import Patterns
 from channeld_workers.raw import Raw, line, table, words
 
@@ -48,20 +52,62 @@ def read(
     moment = _moment(message.get("edited_timestamp")) if edited else 0.0
     if who is None or number is None or who.id == str(account.id) or (edited and not moment):
         return None
+    told = None if is_written(message) else notice(message)
+    if told is None and not is_written(message):
+        return None
+    text, attachments = _content(message, told, (place.id, number), max_bytes, place, places)
+    quote = quoted(message, place, places)
+    group = not place.is_dm
     return Inbound(
         event_key=f"edited:{place.id}:{number}:{moment:.6f}" if edited else f"message:{place.id}:{number}",
         chat=places.chat_of(place, account.worker),
         message_id=str(number),
         sender_id=who.id,
         sender=who.name,
-        text=words(message.get("content"), _KEPT),
+        text=text,
         sent_at=moment or made_at(number),
         kind="edited" if edited else "message",
         chat_title=places.title_of(place),
         thread=_thread(place),
-        group=not place.is_dm,
+        reply_to_id=quote.message_id,
+        reply_to_user=quote.user,
+        reply_to_text=quote.text,
+        reply_to_sender_id=quote.sender_id,
+        forwarded_from=forwarded_from(message, place, places),
+        group=group,
+        mentioned=group
+        and not is_known(message)
+        and is_addressed(message, account.id, account.username, account.patterns, place, places),
         bot=who.bot,
+        attachments=attachments,
     )
+
+
+def _content(
+    message: Raw, told: str | None, origin: tuple[int, int], max_bytes: int, place: Place, places: Places
+) -> tuple[str, list[Attachment]]:
+    """Return the text that Claude reads, and the files. What is passed on comes below what the sender wrote."""
+    if told is not None and is_known(message):
+        return told, []
+    parts, attachments = _parts(message, origin, max_bytes, place, places)
+    for snapshot in snapshots(message):
+        more, files = _parts(snapshot, origin, max_bytes, place, places)
+        parts += ["[forwarded:]", *more] if parts and more else more
+        attachments += files
+    if told is not None:
+        parts.append(told)
+    if not parts and not attachments:
+        parts.append(unknown_line(message))
+    return "\n".join(parts), attachments
+
+
+def _parts(
+    message: Raw, origin: tuple[int, int], max_bytes: int, place: Place, places: Places
+) -> tuple[list[str], list[Attachment]]:
+    names = Names(message, place, places)
+    written = names.resolve(words(message.get("content"), _KEPT))
+    found = held(message, origin, max_bytes, names.resolve)
+    return ([written] if written else []) + found.lines, found.attachments
 
 
 def fault(data: object) -> str:

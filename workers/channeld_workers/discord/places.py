@@ -129,18 +129,16 @@ class Places:
         if number is None:
             return None
         known = self._places.get(number)
-        if known is not None and (not known.is_dm or known.recipient_id is not None):
+        if known is not None and (not known.is_dm or known.name):
             return known
         if not raw.keys().isdisjoint(_SIGNS_OF_A_GUILD) or raw.get("channel_type", Kind.DM) != Kind.DM:
             return known
         who = user(raw.get("author")) or user({"id": raw.get("user_id")})
         if who is None:
             return known
-        if who.id == str(account_id):
-            who = None
         place = known or Place(number, Kind.DM)
-        if who is not None:
-            place = place._replace(recipient_id=int(who.id), name=who.name if who.name != who.id else place.name)
+        if who.id != str(account_id) and place.recipient_id in {None, int(who.id)}:
+            place = place._replace(recipient_id=int(who.id), name=who.name if who.name != who.id else "")
         self._places[number] = place
         return place
 
