@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from channeld_workers.graphemes import is_blank, may_cut
 from channeld_workers.telegram import rendering
-from channeld_workers.telegram.graphemes import may_cut
 from channeld_workers.telegram.rendering import Piece, convert, plain, split, utf16_len
-from channeld_workers.telegram.spans import is_blank, settle, to_piece, to_spans
+from channeld_workers.telegram.spans import settle, to_piece, to_spans
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"
 SCOTLAND = "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"

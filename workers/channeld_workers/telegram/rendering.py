@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import telegramify_markdown
 from telegramify_markdown.config import RenderConfig
 
-from channeld_workers.telegram.spans import Piece, Span, is_blank, settle, to_piece, to_spans, utf16_len
+from channeld_workers.graphemes import is_blank
+from channeld_workers.telegram.spans import Piece, Span, settle, to_piece, to_spans
 from channeld_workers.telegram.splitting import TEXT_LIMIT, Mode, split
+from channeld_workers.units import utf16_len, whole
 
 __all__ = ["TEXT_LIMIT", "Mode", "Piece", "convert", "plain", "split", "utf16_len"]
 
@@ -74,7 +76,7 @@ def plain(text: str) -> Piece:
 
     A half of a surrogate pair, which UTF-8 has no way to write, becomes U+FFFD.
     """
-    return Piece(_whole(text), [])
+    return Piece(whole(text), [])
 
 
 def convert(markdown: str) -> Piece:
@@ -84,7 +86,7 @@ def convert(markdown: str) -> Piece:
     that cannot be links stay as text. Only http, https, mailto and ``tg://user?id=`` become links. What the library
     cannot do is returned as it is.
     """
-    text = _whole(markdown)
+    text = whole(markdown)
     if not _SIGN.search(text) or len(text) > MOST_CHARACTERS or _ENDLESS.search(text):
         return Piece(text, [])
     try:
@@ -92,15 +94,6 @@ def convert(markdown: str) -> Piece:
     except Exception:  # the library is not ours, and a reply that is not pretty is better than none
         return Piece(text, [])
     return Piece(text, []) if is_blank(piece.text) else piece
-
-
-def _whole(text: str) -> str:
-    """Return text that can be written as UTF-8: pairs of surrogates joined, halves of them replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def _converted(markdown: str) -> Piece:

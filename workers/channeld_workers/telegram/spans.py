@@ -8,13 +8,11 @@ nest. At most 100 entities count.
 from __future__ import annotations
 
 import heapq
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
-from channeld_workers.telegram.graphemes import PREPENDED
+from channeld_workers.units import units_before
 
 MOST_ENTITIES: Final = 100
 """Entities of a message that Telegram looks at."""
@@ -29,7 +27,6 @@ STYLES: Final = frozenset({"bold", "italic", "underline", "strikethrough", "spoi
 _SOLID: Final = CODE | {"text_link"}
 _ORDER: Final = ("blockquote", "expandable_blockquote", "text_link", "pre", "code", *sorted(STYLES))
 _RANK: Final = {kind: rank for rank, kind in enumerate(_ORDER)}
-_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc")
 
 
 class Piece(NamedTuple):
@@ -46,36 +43,6 @@ class Span(NamedTuple):
     end: int
     kind: str
     extra: dict[str, Any]  # url, language
-
-
-def utf16_len(text: str) -> int:
-    """Return the length in UTF-16 units, in which Telegram counts."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def units_before(text: str) -> list[int] | range:
-    """Return, for every place in the text and its end, how many UTF-16 units are before it."""
-    if text.isascii() or max(text) < "\U00010000":
-        return range(len(text) + 1)
-    return [0, *accumulate(2 if char > "\uffff" else 1 for char in text)]
-
-
-def is_blank(text: str) -> bool:
-    """Tell whether nothing of the text shows. Telegram does not take such a message."""
-    return not any(_shows(char) for char in text)
-
-
-def _shows(char: str) -> bool:
-    return (
-        "!" <= char <= "~"
-        or not (char.isspace() or char in _UNSEEN or unicodedata.category(char)[0] == "C" or _is_selector(char))
-        or char in PREPENDED
-        or unicodedata.category(char) in {"Co", "Cn"}  # private or newer than this Python: a box, at least
-    )
-
-
-def _is_selector(char: str) -> bool:
-    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
 def to_piece(text: str, spans: Iterable[Span]) -> Piece:

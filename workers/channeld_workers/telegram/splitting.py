@@ -8,19 +8,18 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final, Literal
 
-from channeld_workers.telegram.graphemes import may_cut
+from channeld_workers.graphemes import is_blank, may_cut
 from channeld_workers.telegram.spans import (
     FENCED,
     MOST_ENTITIES,
     WHITE,
     Piece,
     Span,
-    is_blank,
     to_piece,
     to_spans,
     trimmed,
-    units_before,
 )
+from channeld_workers.units import units_before
 
 TEXT_LIMIT: Final = 4096
 """UTF-16 units of a message, after entity parsing (https://core.telegram.org/bots/api#sendmessage)."""

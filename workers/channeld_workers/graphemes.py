@@ -1,4 +1,4 @@
-"""Where text may be cut without taking a character apart that a reader sees as one.
+"""Characters as a reader sees them: where text may be cut without taking one apart, and whether any shows.
 
 Simpler than Unicode's rules (UAX 29) and stricter: where they are not sure to allow a cut, there is none.
 """
@@ -18,6 +18,7 @@ PREPENDED: Final = frozenset(
 _TRAILING: Final = frozenset("\u200c\u200d\u0e33\u0eb3\uff9e\uff9f")
 """What belongs to the character before it, though its category does not say so."""
 _VIRAMA: Final = 9
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc")
 
 
 def may_cut(text: str, at: int) -> bool:
@@ -40,6 +41,24 @@ def may_cut(text: str, at: int) -> bool:
     if _is_hangul(before) and _is_hangul(after):
         return not (_is_initial(before) or _is_vowel_or_final(after))
     return True
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether nothing of the text shows. No platform takes such a message."""
+    return not any(_shows(char) for char in text)
+
+
+def _shows(char: str) -> bool:
+    return (
+        "!" <= char <= "~"
+        or not (char.isspace() or char in _UNSEEN or unicodedata.category(char)[0] == "C" or _is_selector(char))
+        or char in PREPENDED
+        or unicodedata.category(char) in {"Co", "Cn"}  # private or newer than this Python: a box, at least
+    )
+
+
+def _is_selector(char: str) -> bool:
+    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
 def _joins_consonants(text: str, at: int) -> bool:
