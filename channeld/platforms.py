@@ -50,9 +50,42 @@ class TelegramTable(WorkerTable):
     @field_validator("api_base_url")
     @classmethod
     def _is_address(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")) or any(sign in url for sign in " \n@?#"):
-            raise ValueError("it should be an address such as https://api.telegram.org, without a name or token in it")
-        return url.rstrip("/")
+        return _address(url, ("http://", "https://"), "https://api.telegram.org")
+
+
+class DiscordTable(WorkerTable):
+    """``[workers.NAME]`` of the platform ``discord``."""
+
+    api_base_url: str = "https://discord.com/api/v10"
+    gateway_url: str = "wss://gateway.discord.gg/"
+    ack_reaction: str = Field(default="", max_length=8)
+    mention_patterns: list[str] = []
+    text_chunk_limit: int = Field(default=2000, ge=100, le=2000)
+    reply_to_mode: Literal["first", "all", "off"] = "first"
+    text_file_above: int = Field(default=0, ge=0, le=100_000)
+    silent: bool = False
+    link_previews: bool = False
+    max_download_mb: int = Field(default=25, ge=1, le=500)
+    max_upload_mb: int = Field(default=10, ge=1, le=500)
+    inbox_quota_mb: int = Field(default=2048, ge=1)
+    catch_up_limit: int = Field(default=500, ge=1, le=10_000)
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        return _address(url, ("http://", "https://"), "https://discord.com/api/v10")
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _is_gateway(cls, url: str) -> str:
+        return f"{_address(url, ('ws://', 'wss://'), 'wss://gateway.discord.gg/')}/"
+
+
+def _address(url: str, schemes: tuple[str, ...], example: str) -> str:
+    """Return an address without its last slash."""
+    if not url.startswith(schemes) or any(sign in url for sign in " \n@?#"):
+        raise ValueError(f"it should be an address such as {example}, without a name or token in it")
+    return url.rstrip("/")
 
 
 class CommandTable(WorkerTable):
@@ -80,6 +113,7 @@ class Platform(NamedTuple):
 PLATFORMS: Final[dict[str, Platform]] = {
     "web": Platform(WebTable, makes_token=True, holder="owner", holder_chat="main"),
     "telegram": Platform(TelegramTable, "TELEGRAM_BOT_TOKEN", chat_is_sender=True),
+    "discord": Platform(DiscordTable, "DISCORD_BOT_TOKEN"),
 }
-LATER: Final = ("discord", "webhook")
+LATER: Final = ("webhook",)
 """Platforms of versions to come."""

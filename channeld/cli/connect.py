@@ -14,9 +14,9 @@ from channeld.cli.bring_up import Standing, bring_up, is_connected, say
 from channeld.cli.client import NO_TERMINAL, CommandFailed, NotRunning, ask, fail
 from channeld.cli.config_edit import plan_worker, write
 from channeld.cli.options import page_width, print_json, print_lines
-from channeld.cli.render.access import link_lines
+from channeld.cli.render.access import invite_lines, link_lines
 from channeld.cli.render.layout import plain
-from channeld.cli.token_check import Answer, ask_platform, title_of
+from channeld.cli.token_check import Answer, ask_platform, source_of, title_of
 from channeld.config import Worker, load
 from channeld.core.errors import ConfigError
 from channeld.credentials import save_token, saved_token
@@ -48,9 +48,9 @@ def connect(
     title = title_of(platform)
     warn_of_variable(worker)
     saved = saved_token(worker, paths.credentials)
-    token = _take_token(title, saved) or saved
+    token = _take_token(platform, saved) or saved
     if token is None:
-        fail("No token was given.", f"Get one from @BotFather in Telegram, then: channeld setup {worker}")
+        fail("No token was given.", f"Get one from {source_of(platform)}, then: channeld setup {worker}")
     answer = check(platform, token, settings_of(paths, worker, platform, settings), delete_webhook=delete_webhook)
     make_all(paths)
     if token != saved:
@@ -173,11 +173,12 @@ def standing_lines(title: str, standing: Standing) -> list[str]:
     return [f"{title}: {plain(standing.account)} is connected.", *issues]
 
 
-def _take_token(title: str, saved: str | None) -> str | None:
+def _take_token(platform: str, saved: str | None) -> str | None:
     """Return a token that was typed or came from the input, None where there was none."""
     if _at_terminal():
         keep = "; Enter keeps the saved one" if saved is not None else ""
-        given = getpass.getpass(f"Token of your {title} bot, from @BotFather (it stays hidden{keep}): ")
+        source = source_of(platform)
+        given = getpass.getpass(f"Token of your {title_of(platform)} bot, from {source} (it stays hidden{keep}): ")
     else:
         source = getattr(sys.stdin, "buffer", None)
         given = source.readline(_LONGEST_TOKEN).decode(errors="replace") if source is not None else ""
@@ -189,21 +190,24 @@ def _at_terminal() -> bool:
 
 
 def _let_in(paths: Paths, worker: str, platform: str, answer: Answer, standing: Standing, *, as_json: bool) -> None:
-    """Print the link that makes whoever opens it first an approver; without a terminal, what to run in one."""
+    """Print the link or code that makes whoever uses it first an approver; without a terminal, what to run in one."""
     code = link = None
     try:
         code = ask(paths, "setup", worker=worker)["code"]
-        link = f"https://t.me/{answer.username}?start={code}"
+        if platform == "telegram":  # on Discord no link can bring a text along
+            link = f"https://t.me/{answer.username}?start={code}"
     except NotRunning:
         fail("channeld has ended meanwhile.", "channeld logs")
     except CommandFailed as error:
         if error.code != NO_TERMINAL:
-            fail(f"Your own link is missing: {error}", error.hint)
+            fail(f"You are not let in yet: {error}", error.hint)
         say(f"To let yourself in, run this in a terminal and press Enter: channeld setup {worker}")
     if as_json:
         print_json({
             "worker": worker, "platform": platform, "account": standing.account, "link": link, "code": code,
-            "state": standing.state,
+            "invite": answer.invite or None, "state": standing.state,
         })  # fmt: skip
     elif link is not None:
         print_lines(link_lines(link, page_width()))
+    elif code is not None:
+        print_lines(invite_lines(answer.invite, answer.username, code, page_width()))

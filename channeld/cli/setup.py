@@ -18,9 +18,10 @@ from channeld.paths import Paths, find_paths
 def setup(worker: str, delete_webhook: bool, api_base_url: str | None, as_json: bool) -> None:
     """Connect a bot, and let yourself in.
 
-    For telegram it asks for the bot's token, which stays hidden, or reads it from
-    its input, and prints a link: whoever opens that first becomes an approver. Run
-    it again for a new link; Enter keeps the saved token. For a worker with a
+    For telegram and discord it asks for the bot's token, which stays hidden, or
+    reads it from its input. For telegram it prints a link, for discord a code and
+    where to add the bot to a server: whoever uses that first becomes an approver.
+    Run it again for a new one; Enter keeps the saved token. For a worker with a
     command of its own it prints a code alone.
 
     Example: channeld setup telegram
@@ -32,9 +33,9 @@ def setup(worker: str, delete_webhook: bool, api_base_url: str | None, as_json: 
     declared = connect.find_declared(paths, worker)
     platform = declared.platform if declared else worker
     known = PLATFORMS.get(platform)
+    if platform != "telegram" and (delete_webhook or api_base_url is not None):
+        raise click.UsageError(f"{worker} is no bot of Telegram's: it takes no such option.")
     if known is None or not known.token_variable or (declared is not None and declared.command):
-        if delete_webhook or api_base_url is not None:
-            raise click.UsageError(f"{worker} is no bot of Telegram's: it takes no such option.")
         _let_in_by_code(paths, worker, as_json=as_json)
         return
     if declared is not None and not declared.enabled:

@@ -13,7 +13,11 @@ from channeld.environment import bare_environment
 
 _LIMIT_S: Final = 45.0
 """A first connection may take 10 s, and an answer 30 s."""
-_TITLES: Final = {"telegram": "Telegram"}
+_TITLES: Final = {"telegram": "Telegram", "discord": "Discord"}
+_SOURCES: Final = {
+    "telegram": "@BotFather",
+    "discord": "the Developer Portal (discord.com/developers, Bot, Reset Token)",
+}
 
 
 class Answer(NamedTuple):
@@ -22,6 +26,8 @@ class Answer(NamedTuple):
     username: str = ""
     webhook: bool = False
     """Another program is given the bot's messages."""
+    invite: str = ""
+    """Where the bot is added to a server of the operator's; empty: it needs none."""
     refused: tuple[str, ...] = ()
     """For each setting that was asked about, why the worker cannot use it; empty: it can."""
 
@@ -35,6 +41,11 @@ class CheckFailed(ChanneldError):
 def title_of(platform: str) -> str:
     """Return a platform's name as people write it."""
     return _TITLES.get(platform, platform)
+
+
+def source_of(platform: str) -> str:
+    """Return where a platform's tokens come from."""
+    return _SOURCES[platform]
 
 
 def ask_platform(
@@ -76,7 +87,9 @@ def ask_platform(
     try:
         answer = json.loads(done.stdout)
         if answer["ok"]:
-            return Answer(answer["username"], answer["webhook"], tuple(answer["refused"]))
+            return Answer(
+                answer["username"], answer.get("webhook", False), answer.get("invite", ""), tuple(answer["refused"])
+            )
         text, hint, code = answer["text"], answer["hint"], answer["code"]
     except (ValueError, KeyError, TypeError):
         raise _crashed(title, done) from None

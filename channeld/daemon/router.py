@@ -504,4 +504,6 @@ def _answer(ref: int, result: Acceptance) -> m.Accepted | m.Refused:
     """Return what a worker is told of its offer; one that was not admitted is done with, and nobody is told why."""
     if result.ruling.admitted:
         return m.Accepted(ref=ref, duplicate=result.event is None)
+    if result.ruling.code == "group_closed":
+        return m.Refused(ref=ref, code="closed_chat", text="This group was not opened: nothing of it is wanted.")
     return m.Refused(ref=ref, code="not_admitted", text="The sender is not on the access list.")

@@ -188,6 +188,22 @@ def link_lines(link: str, width: int) -> list[str]:
     ]
 
 
+def invite_lines(invite: str, username: str, code: str, width: int) -> list[str]:
+    """Return what ``channeld setup`` prints of a bot that must be added to a server before anybody can write to it."""
+    return [
+        "",
+        *wrap("Add the bot to a server of yours, if it is in none:", width),
+        "",
+        f"    {invite}",
+        "",
+        *wrap(f"Then send @{plain(username)} this as a direct message; it is valid for an hour and works once:", width),
+        "",
+        f"    {code}",
+        "",
+        *wrap("Whoever sends it first is listed, as an approver: keep it to yourself.", width),
+    ]
+
+
 def dialog_text(data: dict[str, Any]) -> str:
     """Return what became of asking for the form."""
     if data["session"] is not None:

@@ -57,6 +57,35 @@ class Unknown(DiscordError):
     """Nobody can tell whether anything was done."""
 
 
+class BadToken(DiscordError):
+    """Discord says, in its own words, that there is no such bot."""
+
+
+async def log_in(client: discord.Client, token: str) -> dict[str, Any]:
+    """Open a client's pool of connections, and return the account of a token; another try begins anew.
+
+    Raises:
+        BadToken: there is none.
+        DiscordError: it cannot be asked now.
+    """
+    await client._async_setup_hook()
+    await client.http.close()  # the pool of an earlier try
+    client.http.clear()
+    try:
+        me = await client.http.static_login(token)
+    except discord.LoginFailure:
+        raise BadToken("Discord does not know this token") from None
+    except discord.RateLimited as error:
+        raise TooFast(error.retry_after) from None
+    except discord.HTTPException as error:
+        raise _refusal(error) from None
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise NotReached(f"no connection ({type(error).__name__})") from None
+    if not isinstance(me, dict) or not str(me.get("id")).isdecimal():
+        raise NotReached("what answered is not Discord")
+    return dict(me)
+
+
 class Api:
     """Calls of one bot account.
 

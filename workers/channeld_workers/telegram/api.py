@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
 from telegram import Bot
 from telegram.error import BadRequest, NetworkError, TelegramError
 from telegram.request import BaseRequest, RequestData
+
+from channeld_workers.proxies import proxy_for
 
 CONNECT_S: Final = 10.0
 ANSWER_S: Final = 30.0
@@ -176,15 +176,6 @@ def _check_failure(status: int, payload: bytes, method: str) -> None:
     if status == 429:
         delay = failure.parameters.get("retry_after")
         raise TooFast(float(delay) if isinstance(delay, int | float) and delay > 0 else 5.0)
-
-
-def proxy_for(address: str) -> str | None:
-    """Return the proxy that the environment names for an address, None where it is reached directly."""
-    parts = urlsplit(address)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 class Client(Bot):

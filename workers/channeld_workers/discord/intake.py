@@ -1,0 +1,180 @@
+"""Takes in what Discord tells: which channel it belongs to, what it is to channeld, and what is made up after a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from channeld.ipc.messages import Inbound, Refused
+from channeld_workers.discord import messages
+from channeld_workers.discord.api import Api, DiscordError, Refusal
+from channeld_workers.discord.ids import snowflake
+from channeld_workers.discord.lanes import MESSAGE, Answer, Item, Lanes
+from channeld_workers.discord.messages import Account
+from channeld_workers.discord.places import Place, Places
+from channeld_workers.discord.settings import Settings
+from channeld_workers.discord.watermarks import Watermarks
+from channeld_workers.raw import Raw, table, tables
+from channeld_workers.runtime import Runtime
+
+_OF_CHANNELS: Final = frozenset({
+    MESSAGE, "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK",
+    "MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE",
+})  # fmt: skip
+_PLACE_WAITS_S: Final = (1.0, 5.0, 30.0)
+_MOST_DELETED: Final = 100
+_ARCHIVED: Final = 50
+"""Archived threads of a channel that are looked at after a gap, the latest."""
+
+
+class Intake:
+    """What becomes of dispatches.
+
+    Args:
+        runtime: the daemon.
+        api: for what dispatches do not say.
+        settings: of the worker.
+        taken_in: called with the chat and the id of every message that is on disk now.
+
+    Attributes:
+        account: the bot; known before the first dispatch.
+    """
+
+    def __init__(self, runtime: Runtime, api: Api, settings: Settings, taken_in: Callable[[str, str], None]) -> None:
+        self._runtime, self._api, self._settings, self._taken_in = runtime, api, settings, taken_in
+        self.account: Account | None = None
+        self.places = Places()
+        self.marks = Watermarks(runtime.remember)
+        self._lanes = Lanes(runtime, api, self.marks, self._handle, settings.catch_up_limit)
+        self._begun = 0
+        self._reactions = itertools.count()
+        self._process = time.time_ns()
+
+    def take(self, event: str, data: Any) -> None:
+        """Take a dispatch."""
+        self.places.note(event, data)
+        if event == "READY":
+            self._session_began()
+        elif event == "GUILD_CREATE":
+            self._guild_came(table(data))
+        elif event in _OF_CHANNELS and (channel := snowflake(table(data).get("channel_id"))) is not None:
+            assert self.account is not None
+            self.places.meet(data, self.account.id)
+            self._lanes.put(channel, Item(event, data))
+
+    # -- what was missed
+
+    def _session_began(self) -> None:
+        """Read what came while nobody listened, wherever something was read before."""
+        self._begun = self.marks.latest
+        for channel in self.marks.channels:
+            self._lanes.catch_up(channel)
+
+    def _guild_came(self, guild: Raw) -> None:
+        """Read threads that were begun meanwhile in channels that are read."""
+        number = snowflake(guild.get("id"))
+        if number is None or not self._begun:
+            return
+        for place in self.places.channels(number):
+            if not place.has_threads or (self.marks.of(place.id) is None and not self._has_read_thread(place)):
+                continue
+            for thread in self.places.threads_of(place.id):
+                self._catch_up_thread(thread.id)
+            self._runtime.spawn(self._look_for_archived(place.id), "archived threads")
+
+    def _has_read_thread(self, forum: Place) -> bool:
+        """Tell whether a thread of a channel is read: a forum itself has no messages that could be."""
+        return any(self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id))
+
+    def _catch_up_thread(self, thread: int) -> None:
+        if self.marks.of(thread) is not None or thread > self._begun:
+            self._lanes.catch_up(thread, after=thread - 1)  # a forum's post has the id of its first message
+
+    async def _look_for_archived(self, channel: int) -> None:
+        """Read threads that were begun and put away since this account was last heard by us."""
+        try:
+            found = await self._api.call(
+                "GET", "/channels/{channel_id}/threads/archived/public", params={"limit": _ARCHIVED}, channel_id=channel
+            )
+        except DiscordError as error:
+            self._runtime.log.info("threads_not_listed", channel=channel, reason=error.message)
+            return
+        for thread in tables(table(found).get("threads"), _ARCHIVED):
+            place = self.places.add(thread)
+            if place is not None:
+                self._catch_up_thread(place.id)
+
+    # -- one after the other, of each channel
+
+    async def _handle(self, item: Item) -> Answer:
+        """Offer an item, and return the answer; whatever it is, the next one gets through."""
+        try:
+            data = table(item.data)
+            channel = snowflake(data.get("channel_id"))
+            place = await self._place_of(channel) if channel is not None else None
+            return await self._offer(item.event, data, place) if place is not None else None
+        except ConnectionError:
+            raise  # the daemon is gone
+        except Exception:
+            self._runtime.log.exception("dispatch_not_taken", event_name=item.event)
+            return None
+
+    async def _place_of(self, channel: int) -> Place | None:
+        """Return a channel, which Discord is asked about where it is not known; None if that does not tell either."""
+        if (known := self.places.find(channel)) is not None:
+            return known
+        for wait_s in _PLACE_WAITS_S:
+            try:
+                return self.places.add(await self._api.call("GET", "/channels/{channel_id}", channel_id=channel))
+            except Refusal as error:
+                self._runtime.log.info("channel_not_known", channel=channel, code=error.code)
+                return None
+            except DiscordError:
+                await asyncio.sleep(wait_s)
+        return None
+
+    async def _offer(self, event: str, data: Raw, place: Place) -> Answer:
+        match event:
+            case "MESSAGE_CREATE" | "MESSAGE_UPDATE":
+                return await self._offer_message(data, place, edited=event == "MESSAGE_UPDATE")
+            case "MESSAGE_DELETE":
+                self._withdraw(place, data.get("id"))
+            case "MESSAGE_DELETE_BULK":
+                ids = data.get("ids")
+                for each in ids[:_MOST_DELETED] if isinstance(ids, list) else ():
+                    self._withdraw(place, each)
+            case _:
+                return await self._offer_reaction(data, place, added=event == "MESSAGE_REACTION_ADD")
+        return None
+
+    async def _offer_message(self, data: Raw, place: Place, *, edited: bool) -> Answer:
+        assert self.account is not None
+        event = messages.read(
+            data, self.account, place, self.places, edited=edited, max_bytes=self._settings.max_download_bytes
+        )
+        if event is None:
+            if wrong := messages.fault(data):
+                self._runtime.log.warning("message_not_read", channel=place.id, reason=wrong)
+            return None
+        return await self._offer_event(event)
+
+    async def _offer_reaction(self, data: Raw, place: Place, *, added: bool) -> Answer:
+        assert self.account is not None
+        key = f"{self._process}-{next(self._reactions)}"
+        event = messages.read_reaction(data, self.account, place, self.places, added=added, key=key)
+        return await self._offer_event(event) if event is not None else None
+
+    async def _offer_event(self, event: Inbound) -> Answer:
+        answer = await self._runtime.offer(event)
+        accepted = not isinstance(answer, Refused) and not (answer.duplicate or answer.command)
+        if accepted and event.kind == "message":
+            self._taken_in(event.chat, event.message_id)
+        return answer
+
+    def _withdraw(self, place: Place, number: object) -> None:
+        assert self.account is not None
+        if (message := snowflake(number)) is not None:
+            self._runtime.withdrawn(self.places.chat_of(place, self.account.worker), str(message))

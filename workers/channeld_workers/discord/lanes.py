@@ -1,0 +1,197 @@
+"""Channels, each read in its order: first what was missed, from the history, then what is told live.
+
+A lane stands for one channel. While it is behind, live dispatches wait behind the history; what came both ways is one
+event in the daemon. The watermark follows what the daemon has answered, and never passes what it has not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+from channeld.ipc.messages import Accepted, Refused
+from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
+from channeld_workers.discord.ids import made_at, snowflake
+from channeld_workers.discord.watermarks import Watermarks
+from channeld_workers.raw import table, tables
+from channeld_workers.runtime import Runtime
+
+MESSAGE: Final = "MESSAGE_CREATE"
+CLOSED: Final = "closed_chat"
+"""The daemon's code for a channel that was not opened: nothing of it is wanted."""
+_PAGE: Final = 100
+"""Messages of one request. Source: discord.com/developers/docs/resources/message#get-channel-messages."""
+_MOST_WAITING: Final = 1000
+"""Dispatches of one channel that wait; if more come, what was missed is read from the history."""
+_TOGETHER: Final = 50
+"""Events of one channel that are under way to the daemon at once."""
+_OFFER_AGAIN_S: Final = 2.0
+_WAITS_S: Final = (1.0, 5.0, 30.0, 60.0)
+_UNORDERED: Final = 5000 << 22
+"""Five seconds, as ids: messages may be told in another order than that of their ids."""
+_LATELY_S: Final = 3600.0
+"""For so long the daemon certainly knows what it was offered before, so that a message offered again is one."""
+_AT_ONCE: Final = 4
+"""Channels whose history is read at the same time."""
+_GONE: Final = frozenset({10003, 50001, 50013})
+"""Unknown channel, missing access, missing permission: there is nothing to be read here."""
+
+Answer = Accepted | Refused | None
+
+
+class Item(NamedTuple):
+    """A dispatch, or a message of the history as one."""
+
+    event: str
+    data: Any
+
+    @property
+    def message_id(self) -> int | None:
+        """The id of a new message; None for anything else."""
+        return snowflake(table(self.data).get("id")) if self.event == MESSAGE else None
+
+
+class Lanes:
+    """All channels.
+
+    Args:
+        runtime: the daemon.
+        api: for the history.
+        marks: how far each channel was read.
+        handle: offers one item, and returns the daemon's answer; None where there was nothing to offer.
+        limit: messages that are read of a channel's history at once, the latest.
+    """
+
+    def __init__(
+        self, runtime: Runtime, api: Api, marks: Watermarks, handle: Callable[[Item], Awaitable[Answer]], limit: int
+    ) -> None:
+        self.runtime, self.api, self.marks, self.handle, self.limit = runtime, api, marks, handle, limit
+        self.slots = asyncio.Semaphore(_AT_ONCE)
+        self._lanes: dict[int, _Lane] = {}
+
+    def put(self, channel: int, item: Item) -> None:
+        """Take a live dispatch of a channel."""
+        self._lane(channel).put(item)
+
+    def catch_up(self, channel: int, after: int | None = None) -> None:
+        """Read what was missed in a channel: all behind its watermark, or behind ``after`` where it has none."""
+        self._lane(channel).fall_behind(after)
+
+    def _lane(self, channel: int) -> _Lane:
+        if channel not in self._lanes:
+            self._lanes[channel] = _Lane(self, channel)
+        return self._lanes[channel]
+
+    def leave(self, channel: int) -> None:
+        """Forget a lane on which nothing is left to do."""
+        del self._lanes[channel]
+
+
+class _Lane:
+    """One channel. Its task lives for as long as there is something to do."""
+
+    def __init__(self, lanes: Lanes, channel: int) -> None:
+        self._lanes, self._channel = lanes, channel
+        self._waiting: deque[Item] = deque()
+        self._behind: int | None = None
+        """After which message the history has to be read; None: it need not be."""
+        self._failures = 0
+        lanes.runtime.spawn(self._run(), f"lane-{channel}")
+
+    def put(self, item: Item) -> None:
+        self._waiting.append(item)
+        if len(self._waiting) > _MOST_WAITING:
+            first = next((number for each in self._waiting if (number := each.message_id) is not None), None)
+            self._waiting.clear()
+            self.fall_behind(first - 1 if first is not None else None)
+
+    def fall_behind(self, after: int | None) -> None:
+        mark = self._lanes.marks.of(self._channel)
+        if mark is not None:
+            after = mark - (_UNORDERED if time.time() - made_at(mark) < _LATELY_S else 0)
+        if after is not None:
+            self._behind = after if self._behind is None else min(after, self._behind)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)  # what is put on the lane comes before its first step
+        while self._waiting or self._behind is not None:
+            if self._behind is None:
+                await self._take(self._next())
+                continue
+            try:
+                async with self._lanes.slots:
+                    await self._read_history(self._behind)
+            except TooFast as wait:
+                await asyncio.sleep(wait.delay_s)
+            except DiscordError as error:
+                if isinstance(error, Refusal) and error.code in _GONE:
+                    self._lanes.runtime.log.info("channel_not_readable", channel=self._channel, code=error.code)
+                    self._behind = None
+                    continue
+                self._lanes.runtime.log.warning("history_not_read", channel=self._channel, reason=error.message)
+                await asyncio.sleep(_WAITS_S[min(self._failures, len(_WAITS_S) - 1)])
+                self._failures += 1
+        self._lanes.leave(self._channel)
+
+    def _next(self) -> list[Item]:
+        """Take off what waits and can be under way together: messages, or one of anything else."""
+        items = [self._waiting.popleft()]
+        while items[0].event == MESSAGE and self._waiting and len(items) < _TOGETHER:
+            if self._waiting[0].event != MESSAGE:
+                break
+            items.append(self._waiting.popleft())
+        return items
+
+    async def _read_history(self, after: int) -> None:
+        """Read what came after a message, and hand it on, oldest first."""
+        missed = await self._missed(after)
+        for begin in range(0, len(missed), _TOGETHER):
+            await self._take(missed[begin : begin + _TOGETHER])
+        self._failures = 0
+        if self._behind == after:
+            self._behind = None
+        if missed:
+            self._lanes.runtime.log.info("caught_up", channel=self._channel, messages=len(missed))
+
+    async def _missed(self, after: int) -> list[Item]:
+        """Return what came after a message, oldest first; of very much the latest."""
+        found: list[dict[str, Any]] = []
+        before: int | None = None
+        while len(found) < self._lanes.limit:
+            params: dict[str, Any] = {"limit": _PAGE} | ({"before": before} if before is not None else {})
+            page = tables(
+                await self._lanes.api.call(
+                    "GET", "/channels/{channel_id}/messages", params=params, channel_id=self._channel
+                ),
+                _PAGE,
+            )
+            numbers = [number for each in page if (number := snowflake(each.get("id"))) is not None]
+            found += [each for each in page if (snowflake(each.get("id")) or 0) > after]
+            if len(page) < _PAGE or not numbers or min(numbers) <= after:
+                break
+            before = min(numbers)
+        else:
+            self._lanes.runtime.log.warning("history_cut", channel=self._channel, limit=self._lanes.limit)
+        found.sort(key=lambda each: snowflake(each.get("id")) or 0)
+        return [Item(MESSAGE, each) for each in found[-self._lanes.limit :]]
+
+    async def _take(self, items: list[Item]) -> None:
+        """Offer items until each is answered for good, in their order; the watermark follows."""
+        left, wanted = items, True
+        while left:
+            answers = await asyncio.gather(*map(self._lanes.handle, left))
+            wanted = wanted and not any(isinstance(answer, Refused) and answer.code == CLOSED for answer in answers)
+            left = [
+                item for item, answer in zip(left, answers, strict=True)
+                if isinstance(answer, Refused) and answer.retry
+            ]  # fmt: skip
+            if left:
+                await asyncio.sleep(_OFFER_AGAIN_S)
+        last = max((number for each in items if (number := each.message_id) is not None), default=0)
+        if not wanted:
+            self._lanes.marks.forget(self._channel)
+        elif last:
+            self._lanes.marks.raise_to(self._channel, last)
