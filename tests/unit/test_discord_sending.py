@@ -109,7 +109,7 @@ def send(api, clock):
 
 def part(channel=7, text="hello", chat=None, **more):
     """Return what the daemon asks for."""
-    fields = {"ref": 1, "send_id": NONCE, "kind": "message"} | more
+    fields: dict[str, Any] = {"ref": 1, "send_id": NONCE, "kind": "message"} | more
     return Send(chat=chat or f"discord:{channel}", text=text, **fields)
 
 

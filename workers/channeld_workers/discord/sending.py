@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -61,7 +62,7 @@ class Sender:
         self,
         api: Api,
         settings: Settings,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
         doubt_credentials: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
