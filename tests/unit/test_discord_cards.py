@@ -25,7 +25,24 @@ from channeld_workers.units import utf16_len
 from tests.doubles.discord_api_checks import check_components, check_message, check_modal
 
 KINDS = ["permission", "question", "plan", "pairing", "waiting", "stale", "unattended"]
-WRONG: list[Any] = [None, True, 1, 1.5, "", "x", "b:", "b::", "b:a:", "b:a:x", "b:a:²", "z:a:1", [], {}, ["x"], "b:" + "9" * 300]
+WRONG: list[Any] = [
+    None,
+    True,
+    1,
+    1.5,
+    "",
+    "x",
+    "b:",
+    "b::",
+    "b:a:",
+    "b:a:x",
+    "b:a:²",
+    "z:a:1",
+    [],
+    {},
+    ["x"],
+    "b:" + "9" * 300,
+]
 
 
 def prompt(**more):
