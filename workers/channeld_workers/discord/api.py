@@ -6,6 +6,7 @@ The library waits for its buckets and repeats what was refused as too fast. It a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -95,6 +96,8 @@ class Api:
 
     def __init__(self, http: HTTPClient) -> None:
         self._http = http
+        # Its warnings tell the addresses of requests, and those of interactions hold their tokens.
+        logging.getLogger("discord.http").setLevel(logging.ERROR)
 
     async def call(
         self,

@@ -40,6 +40,8 @@ _SHORT: Final = 20
 """Characters of a label that has room beside others."""
 _GRAY: Final = 2
 _BLUE: Final = 1
+_STYLES: Final = {"Allow": 3, "Deny": 4}
+"""Green and red."""
 
 
 class Used(NamedTuple):
@@ -55,18 +57,28 @@ def reply_rows(send_id: str, labels: Sequence[str]) -> list[dict[str, Any]]:
     return _rows([_button(label, f"{REPLY}:{send_id}:{n}") for n, label in enumerate(labels[:MOST_BUTTONS])])
 
 
-def prompt_rows(prompt_id: str, options: Sequence[str], *, other: str = "") -> list[dict[str, Any]]:
+def prompt_rows(
+    prompt_id: str, options: Sequence[str], *, other: str = "", short_first: bool = False
+) -> list[dict[str, Any]]:
     """Return the components for a prompt that takes one of its options, or words of one's own.
 
     Args:
         prompt_id: of the prompt.
         options: their labels.
         other: what the button says that opens a form; empty: there is none.
+        short_first: put the short ones side by side in front, which is where a thumb looks for yes and no.
     """
     most = MOST_BUTTONS - bool(other)
-    buttons = [_button(label, f"{PROMPT}:{prompt_id}:{n}") for n, label in enumerate(options[:most])]
+    buttons = [
+        _button(label, f"{PROMPT}:{prompt_id}:{n}", _STYLES.get(label, _GRAY)) for n, label in enumerate(options[:most])
+    ]
     if other:
         buttons.append(_button(other, f"{OTHER}:{prompt_id}:0", _GRAY if options else _BLUE))
+    if short_first:
+        first = [button for button in buttons if len(button["label"]) <= _SHORT][:_ROW]
+        rest = [button for button in buttons if button not in first]
+        if len(rest) < _ROW:
+            return [*_rows(first), *({"type": 1, "components": [button]} for button in rest)]
     return _rows(buttons)
 
 

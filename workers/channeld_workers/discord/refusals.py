@@ -37,7 +37,7 @@ _REASONS: Final[dict[int, str]] = {
     50008: "the channel takes no messages: in a forum, write to one of its posts",
     50019: "a message older than 14 days cannot be treated so",
     50021: "a notice of Discord's own cannot be changed",
-    50083: "the thread is archived: send a message there first, which opens it again",
+    50083: "the thread is archived: a message sent there opens it again, unless it is locked",
     40062: "Discord is busy with it: send it later",
     90001: "whoever wrote the message has blocked the bot, which therefore cannot react to it",
     160002: "the bot cannot quote here: give it the permission Read Message History, or set reply_to_mode to off",

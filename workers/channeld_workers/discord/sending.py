@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ NOBODY: Final[dict[str, Any]] = {"parse": [], "replied_user": False}
 NO_PREVIEWS: Final = 1 << 2
 SILENT: Final = 1 << 12
 """Flags of a message (https://discord.com/developers/docs/resources/message#message-object-message-flags)."""
-_AGAIN_S: Final = (0.5, 2.0, 5.0)
+_AGAIN_S: Final = (0.5, 2.0, 5.0, 10.0, 20.0, 30.0)
 """The waits before what nobody can tell the outcome of is tried again."""
 _RETRY_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _CREDENTIALS_S: Final = 30.0
@@ -61,7 +62,7 @@ class Sender:
         self,
         api: Api,
         settings: Settings,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
         doubt_credentials: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
