@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import sqlite3
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from channeld_workers.telegram.keyboards import REPLY, read_data
 from tests.doubles.bot_api import BotApi
 from tests.doubles.bot_api_person import Person
 from tests.doubles.bot_api_updates import UpdateQueue
 from tests.doubles.bot_api_world import Chat, Message
-from tests.doubles.daemon import TIMEOUT_S
-from tests.doubles.faultpoints import FaultPoints, Hit
-from tests.doubles.mcp_client import McpClient
+from tests.doubles.faultpoints import FaultPoints
 from tests.doubles.telegram import ANN_ID, TelegramDaemon
-from tests.faults.nursery import Nursery, QuickDaemon
-
-Key = tuple[str, str, str]
-"""Chat, message id and kind of an event; of all but messages with its text."""
-WAITING = frozenset({"held", "queued", "pushed"})
+from tests.faults.chat_flow import ChatScene, Forked
+from tests.faults.nursery import Nursery
 
 
-class Telling(NamedTuple):
-    """An event as Claude was told it."""
-
-    key: Key
-    text: str
-    delivery_id: str
-    redelivered: bool
-
-
-class _Forked(QuickDaemon):
-    """A daemon of a nursery that is given by name."""
-
-    def __init__(self, config: str, *, nursery: Nursery, **more: Any) -> None:
-        super().__init__(nursery, config, **more)
-
-
-class QuickTelegram(TelegramDaemon, _Forked):
+class QuickTelegram(TelegramDaemon, Forked):
     """The daemon with Telegram's worker, forked."""
 
 
@@ -66,19 +42,13 @@ class WitnessedQueue(UpdateQueue):
         return start
 
 
-class BotScene:
+class BotScene(ChatScene):
     """Everything together. ``expected`` are the events that Claude has to be told, in their order."""
 
     def __init__(self, api: BotApi, ann: Person, chat: Chat, daemon: QuickTelegram, points: FaultPoints) -> None:
-        self.api, self.ann, self.chat, self.daemon, self.points = api, ann, chat, daemon, points
+        super().__init__(daemon, points)
+        self.api, self.ann, self.chat = api, ann, chat
         self.people: dict[int, Person] = {ann.id: ann}
-        self.expected: list[Key] = []
-        self.edits: set[Key] = set()
-        self.clients: list[McpClient] = []
-        self.worker_pid = 0
-        self._heard = 0
-        self._told: list[Telling] = []
-        self.ending = contextlib.AsyncExitStack()
 
     # -- people
 
@@ -108,56 +78,6 @@ class BotScene:
         self.people[message.chat_id].press(message, label)
         self.expected.append((f"telegram:{message.chat_id}", str(message.message_id), f"button:{label}"))
 
-    # -- processes
-
-    async def attach(self) -> McpClient:
-        """Attach a session; that the daemon has taken it in is not waited for."""
-        self.clients.append(await self.ending.enter_async_context(self.daemon.client(initialize=False)))
-        await self.client.initialize()
-        return self.client
-
-    @property
-    def client(self) -> McpClient:
-        """The session."""
-        return self.clients[-1]
-
-    async def ready(self) -> None:
-        """Return when the worker has connected."""
-        await self.daemon.ready()
-        status = await self.daemon.status_where(lambda s: s["workers"][0]["state"] == "ready")
-        self.worker_pid = self.daemon.worker_pid(status)
-
-    async def kill(self, victim: str, at: Hit | None = None) -> None:
-        """Kill the worker or the daemon while one of them stands somewhere, let go who stands, and start what died."""
-        dead = self.worker_pid
-        if victim == "daemon":
-            await self.daemon.kill()
-            if at is not None:
-                at.release()
-            await self.daemon.start()
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(dead, signal.SIGKILL)
-            if at is not None:
-                at.release()
-            await self.skip_backoff(dead)
-        await self.ready()
-
-    async def skip_backoff(self, dead: int) -> None:
-        """Spare a test the pause before the worker's next start, which is drawn by lot."""
-        status = await self.daemon.status_where(lambda status: status["workers"][0]["pid"] != dead)
-        if status["workers"][0]["state"] in {"backoff", "failed"}:
-            await self.daemon.ask("restart", worker="telegram")
-
-    async def stand(self, stop: asyncio.Future[Hit]) -> Hit:
-        """Return when a process stands at a step that was armed."""
-        return await asyncio.wait_for(stop, TIMEOUT_S)
-
-    async def call(self, tool: str, tool_use_id: str, **arguments: Any) -> tuple[str, bool]:
-        """Call a tool; return its text and whether it is an error."""
-        result = await self.client.call_tool(tool, arguments, tool_use_id)
-        return result["content"][0]["text"], result.get("isError", False)
-
     def reply(self, text: str, chat: Chat | None = None, **more: Any) -> asyncio.Task[tuple[str, bool]]:
         """Have Claude reply, each text once."""
         chat_id = f"telegram:{(chat or self.chat).id}"
@@ -165,46 +85,14 @@ class BotScene:
 
     # -- what Claude was told
 
-    def told(self) -> list[Telling]:
-        """Return what Claude was told of people, in order."""
-        heard = [message for client in self.clients for message in client.received]  # only the last one hears
-        fresh, self._heard = heard[self._heard :], len(heard)
-        self._told += [telling for message in fresh if (telling := telling_of(message)) is not None]
-        return self._told
-
-    async def until_told(self, number: int) -> None:
-        """Return when Claude was told so much."""
-        while len(self.told()) < number:
-            await self.client.next_event()
-
     async def settle(self) -> None:
         """Return when Claude was told all that is expected, and nothing waits at Telegram or here."""
-        missing = set(self.expected)
-        while missing := missing - {telling.key for telling in self.told()}:
-            await self.client.next_event()
+        await super().settle()
         await self.api.until(lambda: not self.api.updates.waiting)
-        await self.daemon.status_where(lambda status: status["events"] and not WAITING & set(status["events"]))
 
     def check_inbound(self) -> None:
-        """None lost, none doubled without its flag, first pushes of each chat in order, none confirmed too early."""
-        firsts: dict[str, list[Key]] = defaultdict(list)
-        ids: dict[Key, set[str]] = defaultdict(set)
-        chats = {chat for chat, _, _ in self.expected}
-        for telling in self.told():
-            if telling.key[0] not in chats:
-                continue
-            repeated = telling.key in ids
-            assert telling.redelivered or not repeated, f"{telling.key} came twice without its flag"
-            ids[telling.key].add(telling.delivery_id)
-            if not repeated and telling.key not in self.edits:
-                firsts[telling.key[0]].append(telling.key)
-        assert all(len(of_one) == 1 for of_one in ids.values()), ids
-        wanted: dict[str, list[Key]] = defaultdict(list)
-        for key in self.expected:
-            wanted[key[0]].append(key)
-        assert firsts == wanted
-        as_edited = {(*telling.key[:2], f"edited:{telling.text}") for telling in self.told()}
-        assert self.edits <= as_edited, "an edit was lost"
+        """As for every bot; and none was confirmed too early."""
+        super().check_inbound()
         self.check_confirmed()
 
     def check_confirmed(self) -> None:
@@ -212,16 +100,6 @@ class BotScene:
         queue = self.api.updates
         assert isinstance(queue, WitnessedQueue)
         assert queue.too_early == []
-
-
-def telling_of(heard: dict[str, Any]) -> Telling | None:
-    """Return what a message of the server tells of people, or nothing."""
-    if heard.get("method") != "notifications/claude/channel" or heard["params"]["meta"]["user_id"] == "channeld":
-        return None
-    meta, text = heard["params"]["meta"], heard["params"]["content"]
-    kind = meta.get("event", "message")
-    key = (meta["chat_id"], meta["message_id"], kind if kind == "message" else f"{kind}:{text}")
-    return Telling(key, text, meta["delivery_id"], meta.get("redelivered") == "true")
 
 
 def event_key(update: dict[str, Any]) -> str | None:

@@ -14,7 +14,8 @@ from tests.doubles.bot_api_faults import Where
 from tests.doubles.bot_api_world import Message
 from tests.doubles.faultpoints import TIMEOUT_S
 from tests.doubles.pictures import png
-from tests.faults.bot_flow import BotScene, Key, bot_scene
+from tests.faults.bot_flow import BotScene, bot_scene
+from tests.faults.chat_flow import Key
 from tests.faults.nursery import Nursery
 
 FETCHING = [("getFile", "worker"), ("download", "worker"), ("download", "daemon"), ("fetching.answered", "daemon")]

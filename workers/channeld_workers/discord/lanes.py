@@ -70,6 +70,8 @@ class Lanes:
     ) -> None:
         self.runtime, self.api, self.marks, self.handle, self.limit = runtime, api, marks, handle, limit
         self.slots = asyncio.Semaphore(_AT_ONCE)
+        self.closed: set[int] = set()
+        """Channels of which the daemon wants nothing, as far as it has said so."""
         self._lanes: dict[int, _Lane] = {}
 
     def put(self, channel: int, item: Item) -> None:
@@ -180,6 +182,11 @@ class _Lane:
 
     async def _take(self, items: list[Item]) -> None:
         """Offer items until each is answered for good, in their order; the watermark follows."""
+        marks = self._lanes.marks
+        first = next((number for each in items if (number := each.message_id) is not None), None)
+        if first is not None and marks.of(self._channel) is None and self._channel not in self._lanes.closed:
+            marks.raise_to(self._channel, first - 1)  # whoever dies from here on finds it again
+            marks.flush()
         left, wanted = items, True
         while left:
             answers = await asyncio.gather(*map(self._lanes.handle, left))
@@ -192,6 +199,8 @@ class _Lane:
                 await asyncio.sleep(_OFFER_AGAIN_S)
         last = max((number for each in items if (number := each.message_id) is not None), default=0)
         if not wanted:
-            self._lanes.marks.forget(self._channel)
+            self._lanes.closed.add(self._channel)
+            marks.forget(self._channel)
         elif last:
-            self._lanes.marks.raise_to(self._channel, last)
+            self._lanes.closed.discard(self._channel)
+            marks.raise_to(self._channel, last)

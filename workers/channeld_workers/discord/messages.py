@@ -98,7 +98,7 @@ def _content(
         parts.append(told)
     if not parts and not attachments:
         parts.append(unknown_line(message))
-    return "\n".join(parts), attachments
+    return "\n".join(parts)[:_KEPT], attachments
 
 
 def _parts(

@@ -7,7 +7,7 @@ from typing import Final
 
 from channeld_workers.discord.content import unknown_kind
 from channeld_workers.discord.ids import snowflake
-from channeld_workers.raw import Raw, line, table, tables
+from channeld_workers.raw import Raw, integer, line, table, tables
 
 
 class Type(IntEnum):
@@ -54,7 +54,7 @@ def notice(message: Raw) -> str | None:
         return f"[started a thread: {name}]" if name else "[started a thread]"
     if kind == Type.POLL_RESULT:
         return _poll_result(message)
-    return unknown_kind(f"type {line(str(kind), 20)}")
+    return unknown_kind(f"type {'?' if integer(kind) is None else kind}")
 
 
 def is_known(message: Raw) -> bool:

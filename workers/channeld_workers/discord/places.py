@@ -13,7 +13,7 @@ from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.people import user
 from channeld_workers.raw import Raw, line, table, tables
 
-_MOST: Final = 5000
+_MOST: Final = 2000
 """Channels, threads or roles that are read of one guild: far more than Discord allows."""
 
 

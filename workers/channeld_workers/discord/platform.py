@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import Any, Final
 
 from channeld.core.errors import Refused as RequestRefused
@@ -77,7 +78,7 @@ class DiscordPlatform:
         self._gateway = gateway = Gateway(runtime, settings.api_base_url, settings.gateway_url, proxy, self._take)
         api = gateway.api
         self._courtesies = Courtesies(runtime, api, settings)
-        self._sender = Sender(api, settings)
+        self._sender = Sender(api, settings, time.time)
         self._downloads = Downloads(api, settings, runtime.inbox, proxy)
         self._prompts = Prompts(runtime, api)
         self._interactions = Interactions(runtime, api, self._prompts)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
+
+from channeld_workers.patterns import BadPattern, Patterns, compile_patterns
+from channeld_workers.process import BadSettings
 
 _MB: Final = 1_000_000
 _MIB: Final = 1024 * 1024
@@ -26,7 +30,6 @@ class Settings(msgspec.Struct, kw_only=True):
     max_upload_mb: int
     inbox_quota_mb: int
     catch_up_limit: int  # messages of a channel
-    bots: list[str]  # ids of other bots that are listened to
 
     @property
     def max_download_bytes(self) -> int:
@@ -42,3 +45,21 @@ class Settings(msgspec.Struct, kw_only=True):
     def inbox_quota_bytes(self) -> int:
         """Of all received files together."""
         return self.inbox_quota_mb * _MB
+
+
+def read_settings(worker: str, table: Mapping[str, Any]) -> tuple[Settings, Patterns]:
+    """Return the settings of ``[workers.<worker>]`` and its compiled mention patterns.
+
+    Raises:
+        BadSettings: one cannot be used.
+    """
+    try:
+        settings = msgspec.convert(dict(table), Settings)
+    except msgspec.ValidationError as error:
+        raise BadSettings(f"[workers.{worker}] cannot be used: {error}.", hint="Mend it in config.toml.") from None
+    try:
+        return settings, compile_patterns(settings.mention_patterns)
+    except BadPattern as error:
+        raise BadSettings(
+            f"[workers.{worker}] mention_patterns: {error}", hint="Write it more simply, or take it out."
+        ) from None

@@ -1,0 +1,216 @@
+"""Discord both ways, through the real worker process and a test server of its REST API and gateway."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.discord import scene
+from tests.doubles.discord_api_objects import Intent
+from tests.doubles.pictures import png
+from tests.integration.test_flows import call
+
+
+async def answer(client, chat, text, tool_use_id="toolu_1", **more):
+    """Have Claude reply."""
+    return await call(client, "reply", tool_use_id, chat_id=chat, text=text, **more)
+
+
+def content(path):
+    """Return what is in a file."""
+    return Path(path).read_bytes()
+
+
+async def told(client, number):
+    """Return the contents of the next events."""
+    return [(await client.next_event())["content"] for _ in range(number)]
+
+
+async def test_a_direct_message_goes_to_claude_and_the_answer_comes_back():
+    """Quoting it, in Discord's own Markdown, with nobody pinged."""
+    async with scene() as s, s.daemon.client() as client:
+        question = s.ada.write(s.dm, "Is the build green?")
+        event = await client.next_event()
+        assert event["content"] == "Is the build green?"
+        meta = event["meta"]
+        assert (meta["platform"], meta["chat_id"], meta["user"], meta["user_id"], meta["message_id"]) == (
+            "discord", s.dm_id, "Ada", str(s.ada.id), str(question.id),
+        )  # fmt: skip
+        text = f"**Yes**, all of `main`, @everyone and <@{s.ada.id}>."
+        result, is_error = await answer(client, s.dm_id, text, reply_to=meta["message_id"])
+        sent = await s.said("Yes")
+        assert (result, is_error) == (f"sent (id: {sent.id})", False)
+        assert sent.raw["content"] == text
+        assert sent.raw["message_reference"]["message_id"] == str(question.id)
+        assert not sent.pings
+
+
+async def test_a_channel_is_heard_where_it_was_opened_and_its_threads_with_it():
+    """Mentions and replies to the bot; other channels and other people's talk are nothing."""
+    async with scene() as s, s.daemon.client() as client:
+        other = s.api.add_channel(s.guild, "random")
+        s.ada.write(other, f"{s.api.mention} not opened")
+        s.ada.write(s.general, "no mention")
+        s.ada.write(s.general, f"{s.api.mention} in the channel")
+        event = await client.next_event()
+        assert (event["content"], event["meta"]["chat_id"]) == ("@Courier in the channel", s.general_id)
+        assert event["meta"]["chat_title"] == "#general in Workshop"
+        thread = s.ada.start_thread(s.general, "Build")
+        s.ada.write(thread, f"{s.api.mention} in the thread")
+        event = await client.next_event()
+        assert event["meta"]["chat_id"] == f"{s.general_id}/{thread.id}"
+        assert event["meta"]["thread"] == "Build"
+        await answer(client, f"{s.general_id}/{thread.id}", "here too")
+        sent = await s.said("here too")
+        assert sent.channel_id == thread.id
+        s.ada.write(thread, "thanks", reply_to=sent)
+        assert await told(client, 1) == ["thanks"]
+
+
+async def test_a_stranger_is_told_a_code_and_his_words_go_nowhere():
+    """In a private chat; and once the code is approved he is heard."""
+    async with scene() as s, s.daemon.client() as client:
+        eve = s.api.person("eve", "Eve")
+        eve.join(s.guild)
+        eve.write(eve.dm, "let me in")
+        code = (await s.said("pair approve")).raw["content"]
+        assert client.nothing_came()
+        await s.terminal("pair", "approve", next(word for word in code.split() if len(word) == 8 and word.isalnum()))
+        eve.write(eve.dm, "hello")
+        assert await told(client, 1) == ["hello"]
+
+
+async def test_a_long_answer_is_several_messages_with_its_code_fenced_in_each():
+    """In order, within the limit, with the buttons under the last; a press on one is an event."""
+    async with scene() as s, s.daemon.client() as client:
+        s.ada.write(s.dm, "show me")
+        await client.next_event()
+        code = "\n".join(f"line {n:04} of the program" for n in range(200))
+        result, is_error = await answer(client, s.dm_id, f"Here it is:\n\n```python\n{code}\n```", buttons=["More"])
+        assert not is_error
+        parts = s.api.sent
+        assert result == f"sent {len(parts)} parts (ids: {', '.join(str(p.id) for p in parts)})"
+        assert len(parts) == 3
+        assert all(len(p.raw["content"]) <= 2000 and p.raw["content"].count("```") == 2 for p in parts)
+        s.ada.press(parts[-1], "More")
+        event = await client.next_event()
+        assert (event["content"], event["meta"]["event"]) == ("More", "button")
+
+
+async def test_what_changes_while_it_waits_goes_as_it_is_then():
+    """An edit is folded in, and a message that was deleted is gone."""
+    async with scene() as s:
+        first, second = s.ada.write(s.dm, "one"), s.ada.write(s.dm, "two")
+        s.ada.edit(first, "one, corrected")
+        s.ada.delete(second)
+        s.ada.write(s.dm, "three")
+        await s.daemon.status_where(lambda status: status["events"].get("queued", 0) == 3)
+        await s.daemon.status_where(lambda status: status["events"].get("dropped", 0) == 1)
+        async with s.daemon.client() as client:
+            assert await told(client, 2) == ["one, corrected", "three"]
+
+
+async def test_edits_and_reactions_are_events():
+    """Of messages that Claude has read, and of its own."""
+    async with scene() as s, s.daemon.client() as client:
+        question = s.ada.write(s.dm, "one")
+        await client.next_event()
+        s.ada.edit(question, "two")
+        event = await client.next_event()
+        assert (event["content"], event["meta"]["event"], event["meta"]["message_id"]) == (
+            "two", "edited", str(question.id),
+        )  # fmt: skip
+        await answer(client, s.dm_id, "done")
+        s.ada.react(await s.said("done"), "👍")
+        event = await client.next_event()
+        assert (event["content"], event["meta"]["event"]) == ("👍", "reaction")
+        assert not (await call(client, "react", "t2", chat_id=s.dm_id, message_id=str(question.id), emoji="👀"))[1]
+        assert question.reactions["👀"] == [s.api.bot_id]
+        sent = await s.said("done")
+        changed = await call(client, "edit_message", "t3", chat_id=s.dm_id, message_id=str(sent.id), text="all done")
+        assert not changed[1]
+        assert s.api.sent[0].raw["content"] == "all done"
+
+
+async def test_pictures_and_files_come_as_files(tmp_path):
+    """A picture at once; another file when Claude asks, through a fresh link where the old one has expired."""
+    async with scene() as s, s.daemon.client() as client:
+        picture = png(40, 30)
+        s.ada.write(s.dm, "look", files=[s.ada.attach(s.dm, picture, "plot.png", "image/png")])
+        meta = (await client.next_event())["meta"]
+        assert content(meta["image_path"]) == picture
+        s.ada.write(s.dm, "read", files=[s.ada.attach(s.dm, b"a,b\n1,2\n", "table.csv", "text/csv")])
+        meta = (await client.next_event())["meta"]
+        s.api.expire_links()
+        text, is_error = await call(client, "download_attachment", "t1", chat_id=s.dm_id, message_id=meta["message_id"])
+        assert not is_error, text
+        report = tmp_path / "report.txt"
+        report.write_text("all of it")
+        result, is_error = await answer(client, s.dm_id, "as asked", "t2", files=[str(report)])
+        assert not is_error, result
+        (sent,) = s.api.sent
+        assert [(file.name, file.data) for file in sent.files] == [("report.txt", b"all of it")]
+
+
+@pytest.mark.parametrize("end", ["expired", "killed"])
+async def test_what_came_while_nobody_listened_is_made_up_for(end):
+    """In a private chat, a channel and its threads, those begun meanwhile included; each once, each chat in order."""
+    async with scene() as s, s.daemon.client() as client:
+        thread = s.ada.start_thread(s.general, "Old")
+        for place in (s.dm, s.general, thread):
+            s.ada.write(place, f"{s.api.mention} before")
+        assert await told(client, 3) == ["@Courier before"] * 3
+        await s.daemon.status_where(lambda status: status["events"] == {"delivered": 3})
+        s.api.gateway.refuses = 503
+        s.api.gateway.expire()
+        s.api.gateway.drop()
+        for n in range(1, 4):
+            for place in (s.dm, s.general, thread):
+                s.ada.write(place, f"{s.api.mention} {n}")
+        young, _ = s.ada.start_thread(s.general, "Young"), None
+        s.ada.write(young, f"{s.api.mention} 1")
+        if end == "killed":
+            await s.daemon.restart_after_kill()
+        s.api.gateway.refuses = None
+        events = [await client.next_event() for _ in range(10)]
+        by_chat: dict[str, list[str]] = {}
+        for event in events:
+            by_chat.setdefault(event["meta"]["chat_id"], []).append(event["content"].removeprefix("@Courier "))
+        assert by_chat == {
+            s.dm_id: ["1", "2", "3"], s.general_id: ["1", "2", "3"], f"{s.general_id}/{thread.id}": ["1", "2", "3"],
+            f"{s.general_id}/{young.id}": ["1"],
+        }  # fmt: skip
+        s.ada.write(s.dm, "live again")
+        assert await told(client, 1) == ["live again"]
+
+
+async def test_dispatches_that_cannot_be_read_cost_nothing_else():
+    """Nor do frames that are none: the connection is resumed behind them."""
+    async with scene() as s, s.daemon.client() as client:
+        hostile: list[Any] = [
+            None,
+            [],
+            {},
+            {"channel_id": None},
+            {"channel_id": str(s.dm.id), "author": "nobody", "id": 7},
+        ]
+        for data in hostile:
+            for name in ("MESSAGE_CREATE", "MESSAGE_UPDATE", "GUILD_CREATE", "MESSAGE_REACTION_ADD", "NO_SUCH_EVENT"):
+                s.api.dispatch(name, data)
+        s.ada.write(s.dm, "still there")
+        assert await told(client, 1) == ["still there"]
+        assert len(s.api.gateway.identifies) == 1
+
+
+@pytest.mark.parametrize("words", ["does not know this token", "Message Content Intent"])
+async def test_what_only_its_owner_can_mend_blocks_the_worker(words):
+    """With the setting to change."""
+    async with scene() as s:
+        if "token" in words:
+            s.api.revoke_token()
+        else:
+            s.api.gateway.allowed_intents = Intent(0)
+        s.api.gateway.expire()
+        s.api.gateway.drop()
+        status = await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
+        assert any(words in issue["text"] for issue in status["health"])
