@@ -54,7 +54,7 @@ def escape(text: str) -> str:
 
 
 def with_commands(text: str) -> str:
-    """Return a text of channeld's own, as Discord takes it: commands in `backticks` are code, nothing else is a sign."""
+    """Return a text of channeld's own as Discord takes it: commands in `backticks` are code, the rest has no signs."""
     pieces = _COMMAND.split(text)
     return "".join(_clean(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
 
