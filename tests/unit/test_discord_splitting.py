@@ -160,11 +160,11 @@ def test_signs_without_end_take_no_time_without_end(text):
     assert all(utf16_len(part) <= TEXT_LIMIT for part in split(convert(text)))
 
 
-@pytest.mark.parametrize("limit", range(100, 150))
-def test_no_part_has_an_empty_block(limit):
+@pytest.mark.parametrize("length", range(60, 110))
+def test_no_part_has_an_empty_block(length):
     """A cut just behind the fence that opens, or before the one that closes, would make one, which shows as signs."""
-    lines = ["x" * 20] * 9
-    parts = split("\n".join(["before " * 10, "```py", *lines, "", "```", "after"]), limit)
-    blocks = [block for part in parts for block in re.findall(r"```py\n(.*?)```", part, re.DOTALL)]
-    assert all("x" in block for block in blocks)
-    assert "".join(blocks).count("x") == 180
+    for before in ("before " * (length // 7), ""):
+        parts = split(f"{before}```py\n\n{'x' * length}\n\n```\n{'after ' * 30}", 100)
+        blocks = [block for part in parts for block in re.findall(r"```py\n(.*?)```", part, re.DOTALL)]
+        assert all("x" in block for block in blocks)
+        assert "".join(blocks).count("x") == length
