@@ -14,33 +14,17 @@ import structlog
 from discord.http import HTTPClient
 
 from channeld.ipc.messages import Capabilities
+from channeld.platforms import DiscordTable
 from channeld_workers.discord.api import MOST_WAIT_S, Api
-from channeld_workers.discord.settings import Settings
+from channeld_workers.discord.settings import Settings, read_settings
 from channeld_workers.runtime import Runtime
 from tests.doubles.daemon_end import DaemonEnd
 from tests.doubles.discord_api import DiscordApi
 
-DEFAULTS: dict[str, Any] = {
-    "api_base_url": "https://discord.com/api/v10",
-    "gateway_url": "wss://gateway.discord.gg/",
-    "ack_reaction": "",
-    "mention_patterns": [],
-    "text_chunk_limit": 2000,
-    "reply_to_mode": "first",
-    "text_file_above": 0,
-    "silent": False,
-    "link_previews": False,
-    "max_download_mb": 25,
-    "max_upload_mb": 10,
-    "inbox_quota_mb": 2048,
-    "catch_up_limit": 500,
-    "bots": [],
-}
-
 
 def settings(**more: Any) -> Settings:
     """Return the worker's settings, some of them changed."""
-    return Settings(**DEFAULTS | more)
+    return read_settings("discord", DiscordTable(**more).model_dump())[0]
 
 
 @asynccontextmanager

@@ -19,8 +19,6 @@ from channeld_workers.discord.components import (
     values_of,
     written_in,
 )
-from channeld_workers.discord.courtesies import with_commands
-from channeld_workers.discord.splitting import TEXT_LIMIT
 from channeld_workers.units import utf16_len
 from tests.doubles.discord_api_checks import check_components, check_message, check_modal
 
@@ -176,9 +174,3 @@ def test_what_was_written_is_read_from_either_kind_of_row():
 def test_a_label_is_never_too_long_or_empty(text, limit):
     """In UTF-16 units."""
     assert 1 <= utf16_len(shortened(text, limit)) <= limit
-
-
-def test_commands_in_a_notice_are_code_and_the_rest_is_not():
-    """Names in it are somebody's."""
-    assert with_commands("*Ann* waits: run `channeld pair`") == "\\*Ann\\* waits: run `channeld pair`"
-    assert utf16_len(with_commands("x" * 5000)) <= TEXT_LIMIT

@@ -80,7 +80,7 @@ def test_a_text_above_the_limit_goes_as_a_file():
 def test_parts_are_as_long_as_the_settings_say():
     """And never longer than Discord takes."""
     assert len(pieces_of(part("word " * 50), settings(text_chunk_limit=100))) == 3
-    assert len(pieces_of(part("x" * 2001), settings(text_chunk_limit=4000))) == 2
+    assert len(pieces_of(part("x" * 2001), settings())) == 2
 
 
 def test_files_share_a_message_as_far_as_a_request_holds_them():

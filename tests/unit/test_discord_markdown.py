@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld_workers.discord.markdown import code, convert, escape
+from channeld_workers.discord.markdown import code, convert, escape, with_commands
 
 SIGNS = st.text(st.sampled_from("`*_~|[]()<>@#:-=!/ \n\\aé\ud800.1"), max_size=200)
 
@@ -93,3 +93,8 @@ def test_code_cannot_be_left():
     """What a command holds stays in its block."""
     assert code("a\n```\n**b**") == "```\na\n``\u200b`\n**b**\n```"
     assert code("") == "```\n \n```"
+
+
+def test_commands_in_channelds_own_words_are_code_and_the_rest_is_not():
+    """Names in them are somebody's."""
+    assert with_commands("*Ann* waits: run `channeld pair`") == "\\*Ann\\* waits: run `channeld pair`"

@@ -21,6 +21,7 @@ from channeld.ipc.messages import (
     Typing,
 )
 from channeld_workers.discord import courtesies as courtesies_module
+from channeld_workers.discord import interactions as interactions_module
 from channeld_workers.discord.courtesies import Courtesies
 from channeld_workers.discord.interactions import Interactions, read
 from channeld_workers.discord.prompts import OVER, Prompts
@@ -313,6 +314,33 @@ async def test_a_press_counts_though_discord_did_not_hear_the_answer(server, gen
     server.refuse("answer_interaction", 404, 10062, "Unknown interaction")
     ada.press(message, "Deny")
     assert (await daemon.expect(AnswerPrompt)).answer == "Deny"
+
+
+async def test_discord_being_slow_holds_no_answer_up(server, general, ada, daemon, prompts, told, monkeypatch):
+    """After the time that Discord waits for it, the first answer is worth nothing."""
+    monkeypatch.setattr(interactions_module, "ANSWER_S", 0.05)
+    message = await shown(server, prompts, asked(general))
+    held = server.hold("answer_interaction", Where.BEFORE)
+    ada.press(message, "Deny", must_answer=False)
+    assert (await daemon.expect(AnswerPrompt)).answer == "Deny"
+    held.cut()
+
+
+async def test_the_token_of_an_interaction_is_in_no_log(server, general, ada, daemon, prompts, told, caplog, capsys):
+    """Neither where the library waits nor where Discord refuses: whoever has it can speak as the bot."""
+    caplog.set_level("WARNING")
+    message = await shown(server, prompts, asked(general))
+    server.slow_down("answer_interaction", 0.01)
+    press = ada.press(message, "Allow")
+    question = await daemon.expect(AnswerPrompt)
+    server.refuse("follow_up", 500, times=None)
+    daemon.send(Refused(ref=question.ref, code="not_allowed", text="No."))
+    late = press_unseen(server, general, ada, "p:unknown:0")
+    server.refuse("answer_interaction", 404, 10062, "Unknown interaction")
+    await server.until(lambda: len(server.calls_of("answer_interaction")) == 3)
+    logged = caplog.text + "".join(capsys.readouterr())
+    assert press.token not in logged and late.token not in logged
+    server.mend()
 
 
 def press_unseen(server, channel, person, custom_id):

@@ -196,6 +196,14 @@ async def test_files_go_along(server, general, send, tmp_path):
     ]  # fmt: skip
 
 
+async def test_files_go_along_again_where_discord_fails(server, general, send, tmp_path):
+    """The library repeats the request, with all of the file and the same nonce."""
+    server.refuse("create_message", 502)
+    assert isinstance(await send(general, "see", files=[spooled(tmp_path)]), Sent)
+    assert [file.data for file in server.sent[0].files] == [b"some notes"]
+    assert [call.body["nonce"] for call in server.calls_of("create_message")] == [NONCE, NONCE]
+
+
 async def test_a_long_answer_can_be_a_file(server, general, send):
     """If the settings say so."""
     outcome = await send(general, "# long\n" * 10, more_settings={"text_file_above": 50}, buttons=["ok"])

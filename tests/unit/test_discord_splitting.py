@@ -13,6 +13,9 @@ from channeld_workers.units import utf16_len
 
 FENCE = re.compile(r"```(?:py\n)?")
 LANGUAGE = re.compile(r"```(?!py\n)[A-Za-z0-9_+#.-]+\n")
+CODE_OF = re.compile(
+    r"\\[!-/:-@\[-`{-~]|```(?:[A-Za-z0-9_+#.-]+\n)?(?P<code>.+?)```|(`{1,2})(?!`).+?(?<!`)\2(?!`)", re.DOTALL
+)
 BLOCK = re.compile(r"```.+?```", re.DOTALL)
 
 WORDS = st.text("abcxyz .,é😀한", min_size=1, max_size=60)
@@ -26,6 +29,11 @@ SIGNS = st.text(st.sampled_from("`*_~|[]()<>@#:/ \n\\aé😀\u200d🇩🇪\ud800
 def shown(text):
     """Return the characters of a text that show by themselves, without fences."""
     return [char for char in FENCE.sub("", text) if not is_blank(char)]
+
+
+def in_code(text):
+    """Return the characters that show in blocks of code, as Discord finds those: escapes and inline code go first."""
+    return [char for found in CODE_OF.finditer(text) for char in found["code"] or "" if not is_blank(char)]
 
 
 def bare(text):
@@ -58,6 +66,14 @@ def test_every_part_closes_the_code_that_it_opens(text, limit):
     for part in parts:
         assert part.count("```") % 2 == 0
         assert all(block.strip("`py\n ") or "=" in block for block in BLOCK.findall(part)), part
+
+
+@given(st.one_of(TEXTS, SIGNS), st.integers(100, 300))
+def test_what_is_code_stays_code_and_nothing_else_becomes_it(text, limit):
+    """As Discord reads each part by itself."""
+    text = convert(text)
+    assume(not LANGUAGE.search(text))
+    assert [char for part in split(text, limit) for char in in_code(part)] == in_code(text)
 
 
 @given(st.lists(LINKS, min_size=2, max_size=20).map(" ".join), st.integers(120, 200))
@@ -142,3 +158,13 @@ def test_too_small_a_limit_is_a_mistake():
 def test_signs_without_end_take_no_time_without_end(text):
     """Claude's text is not to be trusted with that."""
     assert all(utf16_len(part) <= TEXT_LIMIT for part in split(convert(text)))
+
+
+@pytest.mark.parametrize("limit", range(100, 150))
+def test_no_part_has_an_empty_block(limit):
+    """A cut just behind the fence that opens, or before the one that closes, would make one, which shows as signs."""
+    lines = ["x" * 20] * 9
+    parts = split("\n".join(["before " * 10, "```py", *lines, "", "```", "after"]), limit)
+    blocks = [block for part in parts for block in re.findall(r"```py\n(.*?)```", part, re.DOTALL)]
+    assert all("x" in block for block in blocks)
+    assert "".join(blocks).count("x") == 180

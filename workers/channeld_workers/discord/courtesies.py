@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from typing import Any, Final
 
 from channeld.ipc.messages import Notice, Presence, Typing
-from channeld_workers.discord.api import Api, DiscordError, TooFast
+from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
 from channeld_workers.discord.channels import channel_of, is_id, quoting
-from channeld_workers.discord.markdown import escape
+from channeld_workers.discord.markdown import with_commands
 from channeld_workers.discord.reactions import emoji_of
 from channeld_workers.discord.sending import NO_PREVIEWS, NOBODY, react
 from channeld_workers.discord.settings import Settings
@@ -23,7 +22,6 @@ ABSENT_AFTER_S: Final = 3.0
 """A session that only reconnects is back by then."""
 _MOST_UNDER_WAY: Final = 200
 """Small things at once, of all chats; more than these are left out."""
-_COMMAND: Final = re.compile(r"(`[^`\n]+`)")
 
 
 class Courtesies:
@@ -74,16 +72,18 @@ class Courtesies:
                 await self._api.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
             except TooFast as error:
                 wait_s = max(wait_s, error.delay_s)
+            except Refusal:
+                return  # it would be refused again every time
             except DiscordError:
                 pass  # the next one may get through
             await asyncio.sleep(wait_s)
 
     async def _say(self, notice: Notice) -> None:
         channel = channel_of(notice.chat)
-        text = with_commands(notice.text)
-        if channel is None or not text:
+        texts = split(with_commands(notice.text))
+        if channel is None or not texts:
             return
-        body: dict[str, Any] = {"content": text, "allowed_mentions": NOBODY, "flags": NO_PREVIEWS}
+        body: dict[str, Any] = {"content": texts[0], "allowed_mentions": NOBODY, "flags": NO_PREVIEWS}
         if (quoted := quoting(notice.reply_to)) is not None:
             body["message_reference"] = quoted
         await self._api.call("POST", "/channels/{channel_id}/messages", json=body, channel_id=channel)
@@ -109,10 +109,3 @@ class Courtesies:
             await work
         except DiscordError as error:
             self._runtime.log.info("courtesy_failed", error=type(error).__name__, reason=error.message)
-
-
-def with_commands(text: str) -> str:
-    """Return a text of channeld's own with the commands in `backticks` as code, and not longer than a message."""
-    pieces = _COMMAND.split(text)
-    marked = "".join(piece if number % 2 else escape(piece) for number, piece in enumerate(pieces))
-    return next(iter(split(marked)), "")

@@ -15,7 +15,7 @@ from channeld_workers.discord.api import Api, DiscordError
 from channeld_workers.discord.cards import question_of
 from channeld_workers.discord.components import Used
 from channeld_workers.discord.ids import made_at, snowflake
-from channeld_workers.discord.markdown import escape
+from channeld_workers.discord.markdown import with_commands
 from channeld_workers.discord.people import Person, user
 from channeld_workers.discord.places import Place, Places
 from channeld_workers.discord.prompts import Prompts, told
@@ -139,9 +139,9 @@ class Interactions:
             )
         )  # fmt: skip
         if isinstance(answer, Accepted):
-            await self._add(press, f"✔ {escape(label)}")
+            await self._add(press, f"✔ {label}")
         elif answer.retry:
-            await self._add(press, f"{escape(answer.text)} Press it again later.".strip())
+            await self._add(press, f"{answer.text} Press it again later.".strip())
 
     def _place_of(self, press: Press) -> Place | None:
         if (known := self._places.find(press.channel)) is not None:
@@ -199,5 +199,5 @@ def read(data: object) -> Press | None:
 
 
 def _private(text: str) -> dict[str, Any]:
-    shown = next(iter(split(text)), "…")
+    shown = next(iter(split(with_commands(text))), "…")
     return {"content": shown, "flags": _EPHEMERAL, "allowed_mentions": NOBODY}

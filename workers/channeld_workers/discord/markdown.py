@@ -35,6 +35,8 @@ _SIGNS: Final = re.compile(
     re.MULTILINE,
 )
 
+_COMMAND: Final = re.compile(r"(`[^`\n]+`)")
+
 
 def convert(markdown: str) -> str:
     """Return Markdown as Discord takes it.
@@ -49,6 +51,12 @@ def convert(markdown: str) -> str:
 def escape(text: str) -> str:
     """Return text whose signs Discord shows as they are, with addresses left alone."""
     return _SIGNS.sub(_escaped, _clean(text))
+
+
+def with_commands(text: str) -> str:
+    """Return a text of channeld's own as Discord takes it: commands in `backticks` are code, the rest has no signs."""
+    pieces = _COMMAND.split(text)
+    return "".join(_clean(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
 
 
 def code(text: str, language: str = "") -> str:

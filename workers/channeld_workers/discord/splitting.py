@@ -19,13 +19,13 @@ _CLOSE: Final = "\n```"
 _TOKEN: Final = re.compile(
     r"\\[!-/:-@\[-`{-~]"  # an escaped sign
     r"|```(?:(?P<language>[A-Za-z0-9_+#.-]{1,32})\n)?(?P<code>.+?)```"
-    r"|(?P<ticks>`{1,2}+).+?(?<!`)(?P=ticks)(?!`)"
+    r"|(?P<ticks>`{1,2}+).{1,2000}?(?<!`)(?P=ticks)(?!`)"
     r"|<(?:@[!&]?|#|a?:\w{1,32}:|t:|/[^<>\n]{1,100}:|id:)[^<>\s]{1,40}>"  # mentions, emoji, times
     r"|<?\bhttps?://[^\s<>]+>?"
     r"|!?\[[^\[\]\n]{0,1000}\]\([^\s()]{1,2000}(?:[ \t][^()\n]{0,300})?\)",
     re.DOTALL,
 )
-_STYLED: Final = re.compile(r"(\*\*|__|~~|\|\|)(?=\S)[^\n]+?\1")
+_STYLED: Final = re.compile(r"(\*\*|__|~~|\|\|)(?=\S)[^\n]{1,2000}?\1")
 """What would come out with its signs if it were cut, and what is hidden would be seen."""
 
 _PARAGRAPH: Final = re.compile(r"\n[ \t]*\n")
