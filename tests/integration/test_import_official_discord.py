@@ -1,4 +1,4 @@
-"""``channeld import official discord``: token, people, channels and settings of the official plugin become channeld's."""
+"""``channeld import official discord``: what the official plugin has saved of a Discord bot becomes channeld's."""
 
 import asyncio
 import json
