@@ -58,7 +58,7 @@ class DiscordTable(WorkerTable):
 
     api_base_url: str = "https://discord.com/api/v10"
     gateway_url: str = "wss://gateway.discord.gg/"
-    ack_reaction: str = Field(default="", max_length=8)
+    ack_reaction: str = Field(default="", max_length=64)  # a server's own emoji is written <:name:id>
     mention_patterns: list[str] = []
     text_chunk_limit: int = Field(default=2000, ge=100, le=2000)
     reply_to_mode: Literal["first", "all", "off"] = "first"

@@ -177,8 +177,8 @@ def _take_token(platform: str, saved: str | None) -> str | None:
     """Return a token that was typed or came from the input, None where there was none."""
     if _at_terminal():
         keep = "; Enter keeps the saved one" if saved is not None else ""
-        whose = f"{title_of(platform)} bot, from {source_of(platform)}"
-        given = getpass.getpass(f"Token of your {whose} (it stays hidden{keep}): ")
+        where = source_of(platform)
+        given = getpass.getpass(f"Token of your {title_of(platform)} bot, from {where} (it stays hidden{keep}): ")
     else:
         source = getattr(sys.stdin, "buffer", None)
         given = source.readline(_LONGEST_TOKEN).decode(errors="replace") if source is not None else ""

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from channeld.cli.client import fail
+from channeld.core.errors import ChanneldError
 from channeld.paths import find_paths
 
 _PLATFORMS: Final = ("telegram", "discord")
@@ -34,16 +35,18 @@ def official(
 ) -> None:
     """Take over from the official Telegram or Discord plugin.
 
-    The bot's token, who may chat, the groups and the settings. It changes nothing
-    of the plugin's, and can be run again.
+    The bot's token, who may chat, the groups or channels, and the settings. It
+    changes nothing of the plugin's, and can be run again.
 
     Example: channeld import official telegram --dry-run
     """
     from channeld.cli.official import Unreadable, folder_of, read_official  # noqa: PLC0415 - of no use to --help
-    from channeld.cli.takeover import Wishes, later_lines, take_over  # noqa: PLC0415
+    from channeld.cli.takeover import Wishes, take_over  # noqa: PLC0415
 
     if folder is not None and platform is None:
         raise click.UsageError("--dir needs the platform too, such as: channeld import official telegram --dir DIR")
+    if delete_webhook and platform == "discord":
+        raise click.UsageError("A bot of Discord's has no such webhook: --delete-webhook is for telegram.")
     looked: list[str] = []
     found = []
     for each in (platform,) if platform else _PLATFORMS:
@@ -58,10 +61,15 @@ def official(
     if not found:
         fail(
             f"The official plugin has saved nothing in {' or '.join(looked)}.",
-            "If it is elsewhere: channeld import official telegram --dir DIR",
+            f"If it is elsewhere: channeld import official {platform or 'telegram'} --dir DIR",
         )
-    for saved in found:
-        if saved.platform == "discord":
-            click.echo("\n".join(later_lines(saved)))
-        else:
-            take_over(find_paths(), saved, Wishes(dry_run, no_check, replace_token, delete_webhook))
+    wishes = Wishes(dry_run, no_check, replace_token, delete_webhook)
+    for number, saved in enumerate(found):
+        if number:
+            click.echo()
+        try:
+            take_over(find_paths(), saved, wishes)
+        except (ChanneldError, SystemExit):
+            for other in found[number + 1 :]:
+                click.echo(f"Not looked at yet: channeld import official {other.platform}", err=True)
+            raise

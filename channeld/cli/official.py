@@ -23,6 +23,8 @@ _LONGEST_SETTING: Final = 500
 _USER: Final = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
 _WORD: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 _CHATS: Final = {"telegram": re.compile(r"-[1-9][0-9]{0,19}", re.ASCII), "discord": _USER}
+PLACES: Final = {"telegram": "group", "discord": "channel"}
+"""What the entries of ``groups`` are: Discord's are channels, each with its threads."""
 _POLICIES: Final = ("pairing", "allowlist", "disabled")
 _SETTINGS: Final = {
     "ackReaction": "ack_reaction",
@@ -42,7 +44,7 @@ class Unreadable(ChanneldError):
 
 
 class OfficialGroup(NamedTuple):
-    """A group in which the plugin listens."""
+    """A group, or a channel of Discord's, in which the plugin listens."""
 
     chat: str
     """Its id on the platform."""
@@ -192,26 +194,29 @@ def _groups(platform: str, value: object, left: list[str]) -> list[OfficialGroup
     if value is None:
         return []
     if not isinstance(value, dict):
-        left.append("groups is no object, so no group is known.")
+        left.append(f"groups is no object, so no {PLACES[platform]} is known.")
         return []
     found = []
+    place = PLACES[platform]
     for chat, policy in list(value.items())[:_MOST_GROUPS]:
         if not _CHATS[platform].fullmatch(chat) or not isinstance(policy, dict):
-            left.append(f"Group {_shown(chat)} is none that can be understood.")
+            left.append(f"{place.capitalize()} {_shown(chat)} is none that can be understood.")
             continue
         raw = policy.get("allowFrom")
-        senders = _people(f"allowFrom of group {chat}", raw, left)
+        senders = _people(f"allowFrom of {place} {chat}", raw, left)
         if raw and not senders:  # else a group for a few would be open to everybody listed
-            left.append(f"Group {chat} stays closed: nobody who may speak there is known.")
+            left.append(f"{place.capitalize()} {chat} stays closed: nobody who may speak there is known.")
             continue
         mention = policy.get("requireMention", True)
         if not isinstance(mention, bool):
-            left.append(f"requireMention of group {chat} is neither true nor false: it is taken for true.")
+            left.append(f"requireMention of {place} {chat} is neither true nor false: it is taken for true.")
             mention = True
-        left += [f"{_shown(key)} of group {chat} is nothing that channeld has." for key in policy.keys() - _GROUP_KEYS]
+        left += [
+            f"{_shown(key)} of {place} {chat} is nothing that channeld has." for key in policy.keys() - _GROUP_KEYS
+        ]
         found.append(OfficialGroup(chat, mention, senders or None))
     if len(value) > _MOST_GROUPS:
-        left.append(f"There are {len(value)} groups: only the first {_MOST_GROUPS} count.")
+        left.append(f"There are {len(value)} {place}s: only the first {_MOST_GROUPS} count.")
     return found
 
 

@@ -57,6 +57,7 @@ def _let_in_by_code(paths: Paths, worker: str, *, as_json: bool) -> None:
     if as_json:
         workers = ask_or_fail(paths, "status")["workers"]
         snapshot = next((each for each in workers if each["name"] == worker), {"account": None, "state": "stopped"})
-        print_json({**data, "account": snapshot["account"], "link": None, "state": snapshot["state"]})
+        more = {"account": snapshot["account"], "link": None, "invite": None, "state": snapshot["state"]}
+        print_json({**data, **more})
     else:
         print_lines(setup_lines(data, page_width()))

@@ -19,14 +19,19 @@ from channeld.cli.connect import (
     standing_lines,
     warn_of_variable,
 )
-from channeld.cli.official import Official, is_enabled
+from channeld.cli.official import PLACES, Official, is_enabled
 from channeld.cli.render.access import POLICY_WORDS
-from channeld.cli.render.layout import count
 from channeld.cli.token_check import ask_platform, title_of
 from channeld.core.errors import ConfigError
 from channeld.credentials import saved_token
 from channeld.paths import Paths, make_all
+from channeld.platforms import PLATFORMS
 
+_CLASHES: Final = {
+    "telegram": "Two programs cannot fetch one bot's messages.",
+    "discord": "Both programs would get every message, and answer it.",
+}
+"""What comes of the plugin and channeld with one token."""
 _NOBODY: Final[dict[str, Any]] = {"policy": "pairing", "policy_from": "config", "people": [], "groups": []}
 
 
@@ -58,7 +63,7 @@ class Plan(NamedTuple):
 
 
 def take_over(paths: Paths, found: Official, wishes: Wishes) -> None:
-    """Take over from the Telegram plugin; what was done and what not is printed at the end.
+    """Take over what a plugin has saved; what was done and what not is printed at the end.
 
     Raises:
         ChanneldError: before anything was changed.
@@ -106,21 +111,7 @@ def take_over(paths: Paths, found: Official, wishes: Wishes) -> None:
     if lines:
         click.echo("\n".join(["", *lines]))
     if failed or not connected:
-        fail("Not everything was taken over.", "channeld import official telegram")
-
-
-def later_lines(found: Official) -> list[str]:
-    """Return what is said of a platform that this version has no worker for."""
-    have = [
-        *(["its token"] if found.token else []),
-        *([f"{len(found.people)} {'person' if len(found.people) == 1 else 'people'}"] if found.people else []),
-        *([count(len(found.groups), "channel")] if found.groups else []),
-        *(["settings"] if found.settings else []),
-    ]
-    return [
-        f"Discord is not part of this version yet, so nothing of {found.folder} was taken over.",
-        f"A later one can take: {', '.join(have) or 'nothing'}.",
-    ]
+        fail("Not everything was taken over.", f"channeld import official {worker}")
 
 
 def _plan(paths: Paths, found: Official, wishes: Wishes) -> Plan:
@@ -162,7 +153,11 @@ def _usable(paths: Paths, found: Official) -> tuple[dict[str, Any], list[str]]:
     left = list(found.left)
     tried: list[dict[str, Any]] = []
     now = settings_of(paths, found.platform, found.platform, {})
+    can_be_set = PLATFORMS[found.platform].table.model_fields
     for key, value in found.settings:
+        if key not in can_be_set:
+            left.append(f"{key} is nothing that can be set for {title_of(found.platform)} in channeld.")
+            continue
         one = {key: [value] if key == "mention_patterns" else value}
         try:
             fresh_settings(found.platform, one)
@@ -202,7 +197,7 @@ def _access(paths: Paths, worker: str) -> dict[str, Any]:
 
 def _steps(found: Official, access: dict[str, Any]) -> tuple[list[Step], list[str]]:
     """Return the changes that the access list needs, and what is left as it was decided in channeld."""
-    worker = found.platform
+    worker, place = found.platform, PLACES[found.platform]
     steps: list[Step] = []
     left: list[str] = []
     if found.policy is not None and found.policy != access["policy"]:
@@ -225,14 +220,16 @@ def _steps(found: Official, access: dict[str, Any]) -> tuple[list[Step], list[st
         who = "whoever is listed" if senders is None else ", ".join(senders)
         how = "when they address the bot" if group.require_mention else "every message"
         if senders is None:
-            left.append(f"Group {group.chat}: any member could speak there. Here only those who are listed can.")
+            left.append(
+                f"{place.capitalize()} {group.chat}: any member could speak there. Here only those who are listed can."
+            )
         if (now := here.get(chat)) is None:
             arguments = {"chat": chat, "require_mention": group.require_mention, "senders": senders}
-            steps.append(Step(f"group {group.chat} is open: {who}, {how}", "open_group", arguments))
+            steps.append(Step(f"{place} {group.chat} is open: {who}, {how}", "open_group", arguments))
         elif (now["require_mention"], now["senders"] and set(now["senders"])) != (
             group.require_mention, senders and set(senders),
         ):  # fmt: skip
-            left.append(f"Group {group.chat} is open in channeld in another way, which stays.")
+            left.append(f"{place.capitalize()} {group.chat} is open in channeld in another way, which stays.")
     return steps, left
 
 
@@ -265,7 +262,7 @@ def _warning(found: Official) -> str:
         return ""
     name = f"{found.platform}@claude-plugins-official"
     return (
-        f"Warning: the official plugin is still enabled. Two programs cannot fetch one bot's messages.\n"
+        f"Warning: the official plugin is still enabled. {_CLASHES[found.platform]}\n"
         f"To end that: claude plugin disable {name}\nThen end the sessions in which it runs."
     )
 
@@ -284,4 +281,9 @@ def _report(head: str, found: Official, done: list[str], left: list[str], warnin
             "here only approvers can.",
             f"To make somebody one: channeld access approver {found.platform} ID",
         ]
+        if not PLATFORMS[found.platform].chat_is_sender:
+            lines += [
+                f"{title_of(found.platform)} does not tell their private chats beforehand: an approver is asked there "
+                "once he has written to the bot."
+            ]
     click.echo("\n".join([*lines, *(["", warning] if warning else [])]))

@@ -15,7 +15,7 @@ _LIMIT_S: Final = 45.0
 """A first connection may take 10 s, and an answer 30 s."""
 _TITLES: Final = {"telegram": "Telegram", "discord": "Discord"}
 _SOURCES: Final = {
-    "telegram": "@BotFather",
+    "telegram": "@BotFather in Telegram",
     "discord": "the Developer Portal (discord.com/developers, Bot, Reset Token)",
 }
 

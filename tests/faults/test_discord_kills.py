@@ -97,6 +97,7 @@ async def test_what_was_written_before_anything_was_told_to_claude_is_not_lost_w
         s.check_inbound()
 
 
+@pytest.mark.timeout(180)  # the library takes a minute of silence for the end
 async def test_a_heartbeat_that_nobody_acknowledges_ends_the_connection_and_loses_nothing(nursery: Nursery):
     """The session is resumed."""
     async with discord_scene(nursery, attach=False) as s:
@@ -106,7 +107,7 @@ async def test_a_heartbeat_that_nobody_acknowledges_ends_the_connection_and_lose
         await s.connected()
         s.api.gateway.acknowledges = False
         connection = s.api.gateway.connections[-1]
-        await s.api.until(lambda: connection not in s.api.gateway.connections, 30)
+        await s.api.until(lambda: connection not in s.api.gateway.connections, 120)
         s.api.gateway.acknowledges = True
         s.write("after")
         await s.attach()

@@ -146,21 +146,15 @@ async def test_a_token_of_another_bot_is_exchanged_only_if_that_is_wanted(api, p
         assert saved.read_text() == api.token + "\n"
 
 
-async def test_of_discord_nothing_is_taken_over_and_that_is_said(api, plugin):
-    """This version has no worker for it."""
+async def test_where_nothing_was_saved_that_is_said(api, plugin):
+    """With the folders that were looked at; what fits one platform only is refused for another."""
     async with Daemon(table(api)).place_alone() as place:
-        before = files(place.home)
-        folder = plugin.parent / "discord"
-        plugin.rename(folder)
-        (folder / ".env").write_text("DISCORD_BOT_TOKEN=abc\n")
-        shown = await run(place, folder)
-        assert "Discord is not part of this version yet" in shown
-        assert "its token, 2 people" in shown
-        assert files(place.home) == before
-        (folder / ".env").unlink()
-        (folder / "access.json").unlink()
-        assert "has saved nothing in" in await run(place, folder, exit_status=1)
-        assert "--dir needs the platform" in await run(place, folder, "--dir", str(folder), exit_status=2)
+        (plugin / ".env").unlink()
+        (plugin / "access.json").unlink()
+        shown = await run(place, plugin, exit_status=1)
+        assert f"has saved nothing in {plugin} or {plugin.parent / 'discord'}" in shown
+        assert "--dir needs the platform" in await run(place, plugin, "--dir", str(plugin), exit_status=2)
+        assert "is for telegram" in await run(place, plugin, "discord", "--delete-webhook", exit_status=2)
 
 
 @pytest.mark.parametrize(

@@ -326,7 +326,7 @@ async def test_mistakes_are_told_with_what_to_do(daemon, worker):
         ("access", "group", "open", "nonsense"): "'nonsense' is not a chat id.\nTry: Use the chat_id",
         ("access", "group", "close", "pager:g"): "The group pager:g is not open.\nTry: `channeld access show`",
         ("pair", "deny", "abc"): "There is no open request 'abc'.\nTry: `channeld pair`",
-        ("setup", "discord"): "The platform discord is not part of this version yet.\nTry: What there is so far:",
+        ("setup", "webhook"): "The platform webhook is not part of this version yet.\nTry: What there is so far:",
     }
     before = await daemon.ask("access")
     for words, error in wrong.items():

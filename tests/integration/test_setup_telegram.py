@@ -104,7 +104,7 @@ async def test_a_token_from_the_input_is_used_and_the_link_waits_for_a_terminal(
         data = json.loads((await piped(daemon, "", "--json"))[0])
         assert data == {
             "worker": "telegram", "platform": "telegram", "account": "@courier_test_bot", "link": None, "code": None,
-            "state": "ready",
+            "invite": None, "state": "ready",
         }  # fmt: skip
         nowhere(api.token, daemon, output, errors)
 

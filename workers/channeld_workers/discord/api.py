@@ -74,7 +74,9 @@ async def log_in(client: discord.Client, token: str) -> dict[str, Any]:
     client.http.clear()
     try:
         me = await client.http.static_login(token)
-    except discord.LoginFailure:
+    except discord.LoginFailure as failure:
+        if not _is_discords(failure.__cause__):
+            raise NotReached("what answered is not Discord (HTTP status 401)") from None
         raise BadToken("Discord does not know this token") from None
     except discord.RateLimited as error:
         raise TooFast(error.retry_after) from None
@@ -82,6 +84,8 @@ async def log_in(client: discord.Client, token: str) -> dict[str, Any]:
         raise _refusal(error) from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise NotReached(f"no connection ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError):  # the library trusts that JSON is whole, and what it asks for in it
+        raise NotReached("what answered is not Discord") from None
     if not isinstance(me, dict) or not str(me.get("id")).isdecimal():
         raise NotReached("what answered is not Discord")
     return dict(me)
@@ -129,8 +133,9 @@ class Api:
             more |= {"form": _form(json, uploads), "files": uploads}
         elif json is not None:
             more["json"] = json
+        route = Route(method, path, **ids)
         try:
-            return await self._http.request(Route(method, path, **ids), **more)
+            return await self._http.request(route, **more)
         except discord.RateLimited as error:
             raise TooFast(error.retry_after) from None
         except discord.DiscordServerError as error:
@@ -141,6 +146,8 @@ class Api:
             raise NotReached(f"no connection ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"the connection broke before the answer ({type(error).__name__})") from None
+        except (ValueError, KeyError):  # half an answer to what may have been done
+            raise Unknown("the answer cannot be read") from None
 
 
 def _form(json: Any, uploads: Sequence[discord.File]) -> list[dict[str, Any]]:
@@ -151,6 +158,11 @@ def _form(json: Any, uploads: Sequence[discord.File]) -> list[dict[str, Any]]:
             "content_type": "application/octet-stream",
         })  # fmt: skip
     return form
+
+
+def _is_discords(cause: BaseException | None) -> bool:
+    """Tell whether a refusal has JSON, as Discord's have; a proxy or a portal sends pages."""
+    return isinstance(cause, discord.HTTPException) and cause.response.content_type == "application/json"
 
 
 def _refusal(error: discord.HTTPException) -> DiscordError:

@@ -14,7 +14,8 @@ from typing import Any, Final, TextIO
 import discord
 from discord.http import Route
 
-from channeld_workers.discord.api import Api, BadToken, DiscordError, log_in
+from channeld_workers.discord.api import MOST_WAIT_S, Api, BadToken, DiscordError, NotReached, TooFast, log_in
+from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.settings import read_settings
 from channeld_workers.process import BadSettings
 from channeld_workers.proxies import proxy_for
@@ -61,26 +62,31 @@ async def _look(token: str, api_base_url: str) -> dict[str, Any]:
     if not _TOKEN.fullmatch(token):
         return _failure("bad_credentials", "This is no token of Discord's.", _COPY)
     Route.BASE = api_base_url
-    client = discord.Client(intents=discord.Intents.none(), proxy=proxy_for(api_base_url))
+    client = discord.Client(
+        intents=discord.Intents.none(), proxy=proxy_for(api_base_url), max_ratelimit_timeout=MOST_WAIT_S
+    )
     try:
         me = await log_in(client, token)
         application = table(await Api(client.http).call("GET", "/applications/@me"))
+        number, flags = snowflake(application.get("id")), application.get("flags")
+        if number is None or not isinstance(flags, int):
+            raise NotReached("what answered is not Discord")
     except BadToken:
         return _failure("bad_credentials", "Discord does not know this token: it was mistyped or reset.", _COPY)
+    except TooFast as error:
+        return _failure("unreachable", f"Discord could not be asked: {error.message}.", "Wait so long, then try again.")
     except DiscordError as error:
         return _failure(
             "unreachable", f"Discord could not be asked: {error.message}.", "Check the network and api_base_url."
         )
     finally:
         await client.http.close()
-    flags = application.get("flags")
-    if not isinstance(flags, int) or not flags & _MAY_READ:
+    if not flags & _MAY_READ:
         return _failure(
             "missing_intent", f"@{line(me.get('username'))} may not read messages: its Message Content Intent is off.",
             "Switch it on in the Developer Portal (your application, Bot, Privileged Gateway Intents); then try again.",
         )  # fmt: skip
-    number = str(application.get("id") or me["id"])
-    invite = discord.utils.oauth_url(number if number.isdecimal() else me["id"], permissions=_PERMISSIONS)
+    invite = discord.utils.oauth_url(number, permissions=_PERMISSIONS, scopes=("bot",))
     return {"ok": True, "username": line(me.get("username")), "invite": invite}
 
 

@@ -11,10 +11,10 @@ import aiohttp
 
 from channeld.ipc.messages import Fetch, Fetched, NotFetched
 from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
-from channeld_workers.discord.ids import snowflake
+from channeld_workers.discord.content import find_file, read_token
 from channeld_workers.discord.settings import Settings
 from channeld_workers.fetching import Inbox, Interrupted, Unfetchable
-from channeld_workers.raw import Raw, table, tables
+from channeld_workers.raw import Raw
 
 _AT_ONCE: Final = 4
 """Files that are fetched side by side; the others wait."""
@@ -70,20 +70,17 @@ class Downloads:
 
     async def _find(self, token: str) -> Raw:
         """Return the attachment that a token names, as its message has it now."""
-        channel, message, attachment = (snowflake(each) for each in f"{token}::".split(":")[:3])
-        if channel is None or message is None or attachment is None:
+        wanted = read_token(token)
+        if wanted is None:
             raise Unfetchable("it is not known any more")
-        found = table(
-            await self._api.call(
-                "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=channel, message_id=message
-            )
-        )
-        forwarded = (table(each.get("message")) for each in tables(found.get("message_snapshots")))
-        for part in (found, *forwarded):
-            for file in tables(part.get("attachments")):
-                if snowflake(file.get("id")) == attachment:
-                    return file
-        raise Unfetchable("its sender has taken it back")
+        message = await self._api.call(
+            "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=wanted.channel_id,
+            message_id=wanted.message_id,
+        )  # fmt: skip
+        found = find_file(message, wanted.attachment_id)
+        if found is None:
+            raise Unfetchable("its sender has taken it back")
+        return found
 
     def _is_trusted(self, address: str) -> bool:
         """Tell whether a link is one that can be Discord's, or of the server that stands for it."""

@@ -56,6 +56,7 @@ class _Client(discord.Client):
     """The library's client, of which only the HTTP client and what its WebSocket needs are used."""
 
     def __init__(self, take: Take, proxy: str | None) -> None:
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is going to speak
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         intents.guild_reactions = intents.dm_reactions = True
@@ -86,6 +87,7 @@ class Gateway:
         self._socket: DiscordWebSocket | None = None
         self._session: dict[str, Any] = {}
         """How to resume; empty: a session has to be started."""
+        self._is_first = True
         self._failures = 0
         self._told: str | None = None
 
@@ -145,7 +147,9 @@ class Gateway:
 
     async def _stay(self) -> NoReturn:
         self._socket = None
-        connecting = DiscordWebSocket.from_client(self._client, **self._session)
+        # The library waits for 5 s before every session but the first, as Discord wants it.
+        connecting = DiscordWebSocket.from_client(self._client, initial=self._is_first, **self._session)
+        self._is_first = False
         self._socket = socket = await asyncio.wait_for(connecting, CONNECT_S)
         while True:
             await socket.poll_event()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
-from channeld.ipc.messages import Inbound, Refused
+from channeld.ipc.messages import Accepted, Inbound, Notice, Refused
 from channeld_workers.discord import messages
 from channeld_workers.discord.api import Api, DiscordError, Refusal
+from channeld_workers.discord.courtesies import Courtesies
 from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.lanes import MESSAGE, Answer, Item, Lanes
 from channeld_workers.discord.messages import Account
 from channeld_workers.discord.places import Place, Places
+from channeld_workers.discord.prompts import Prompts
 from channeld_workers.discord.settings import Settings
 from channeld_workers.discord.watermarks import Watermarks
 from channeld_workers.raw import Raw, table, tables
@@ -37,14 +38,18 @@ class Intake:
         runtime: the daemon.
         api: for what dispatches do not say.
         settings: of the worker.
-        taken_in: called with the chat and the id of every message that is on disk now.
+        prompts: cards to which a message may be the answer.
+        courtesies: hears of every message that is on disk now.
 
     Attributes:
         account: the bot; known before the first dispatch.
     """
 
-    def __init__(self, runtime: Runtime, api: Api, settings: Settings, taken_in: Callable[[str, str], None]) -> None:
-        self._runtime, self._api, self._settings, self._taken_in = runtime, api, settings, taken_in
+    def __init__(
+        self, runtime: Runtime, api: Api, settings: Settings, prompts: Prompts, courtesies: Courtesies
+    ) -> None:
+        self._runtime, self._api, self._settings = runtime, api, settings
+        self._prompts, self._courtesies = prompts, courtesies
         self.account: Account | None = None
         self.places = Places()
         self.marks = Watermarks(runtime.remember)
@@ -159,6 +164,10 @@ class Intake:
             if wrong := messages.fault(data):
                 self._runtime.log.warning("message_not_read", channel=place.id, reason=wrong)
             return None
+        if not edited and (told := await self._prompts.reply(event)) is not None:
+            if told:
+                self._courtesies.say(Notice(chat=event.chat, text=told, reply_to=event.message_id))
+            return Accepted(ref=0, command=True)
         return await self._offer_event(event)
 
     async def _offer_reaction(self, data: Raw, place: Place, *, added: bool) -> Answer:
@@ -171,7 +180,7 @@ class Intake:
         answer = await self._runtime.offer(event)
         accepted = not isinstance(answer, Refused) and not (answer.duplicate or answer.command)
         if accepted and event.kind == "message":
-            self._taken_in(event.chat, event.message_id)
+            self._courtesies.taken_in(event.chat, event.message_id)
         return answer
 
     def _withdraw(self, place: Place, number: object) -> None:

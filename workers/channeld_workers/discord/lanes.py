@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from channeld.ipc.messages import Accepted, Refused
@@ -52,6 +52,23 @@ class Item(NamedTuple):
     def message_id(self) -> int | None:
         """The id of a new message; None for anything else."""
         return snowflake(table(self.data).get("id")) if self.event == MESSAGE else None
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it has to wait for what came before it, and what comes after it for it: it may answer a card."""
+        return self.event != MESSAGE or table(self.data).get("message_reference") is not None
+
+
+def together(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut items into lists of those that may be under way at once."""
+    batch: list[Item] = []
+    for item in items:
+        if batch and (item.goes_alone or batch[0].goes_alone or len(batch) == _TOGETHER):
+            yield batch
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batch
 
 
 class Lanes:
@@ -100,6 +117,8 @@ class _Lane:
         self._waiting: deque[Item] = deque()
         self._behind: int | None = None
         """After which message the history has to be read; None: it need not be."""
+        self._gaps = 0
+        """How often that was said: also while it is being read."""
         self._failures = 0
         lanes.runtime.spawn(self._run(), f"lane-{channel}")
 
@@ -114,6 +133,7 @@ class _Lane:
         mark = self._lanes.marks.of(self._channel)
         if mark is not None:
             after = mark - (_UNORDERED if time.time() - made_at(mark) < _LATELY_S else 0)
+        self._gaps += 1
         if after is not None:
             self._behind = after if self._behind is None else min(after, self._behind)
 
@@ -121,7 +141,8 @@ class _Lane:
         await asyncio.sleep(0)  # what is put on the lane comes before its first step
         while self._waiting or self._behind is not None:
             if self._behind is None:
-                await self._take(self._next())
+                waiting, self._waiting = self._waiting, deque()
+                await self._take(waiting)
                 continue
             try:
                 async with self._lanes.slots:
@@ -138,22 +159,13 @@ class _Lane:
                 self._failures += 1
         self._lanes.leave(self._channel)
 
-    def _next(self) -> list[Item]:
-        """Take off what waits and can be under way together: messages, or one of anything else."""
-        items = [self._waiting.popleft()]
-        while items[0].event == MESSAGE and self._waiting and len(items) < _TOGETHER:
-            if self._waiting[0].event != MESSAGE:
-                break
-            items.append(self._waiting.popleft())
-        return items
-
     async def _read_history(self, after: int) -> None:
         """Read what came after a message, and hand it on, oldest first."""
+        gaps = self._gaps
         missed = await self._missed(after)
-        for begin in range(0, len(missed), _TOGETHER):
-            await self._take(missed[begin : begin + _TOGETHER])
+        await self._take(missed)
         self._failures = 0
-        if self._behind == after:
+        if self._gaps == gaps:
             self._behind = None
         if missed:
             self._lanes.runtime.log.info("caught_up", channel=self._channel, messages=len(missed))
@@ -180,7 +192,11 @@ class _Lane:
         found.sort(key=lambda each: snowflake(each.get("id")) or 0)
         return [Item(MESSAGE, each) for each in found[-self._lanes.limit :]]
 
-    async def _take(self, items: list[Item]) -> None:
+    async def _take(self, items: Iterable[Item]) -> None:
+        for batch in together(items):
+            await self._take_together(batch)
+
+    async def _take_together(self, items: list[Item]) -> None:
         """Offer items until each is answered for good, in their order; the watermark follows."""
         marks = self._lanes.marks
         first = next((number for each in items if (number := each.message_id) is not None), None)

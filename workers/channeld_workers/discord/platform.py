@@ -81,8 +81,8 @@ class DiscordPlatform:
         self._sender = Sender(api, settings, time.time)
         self._downloads = Downloads(api, settings, runtime.inbox, proxy)
         self._prompts = Prompts(runtime, api)
-        self._interactions = Interactions(runtime, api, self._prompts)
-        self._intake = Intake(runtime, api, settings, self._courtesies.taken_in)
+        self._intake = Intake(runtime, api, settings, self._prompts, self._courtesies)
+        self._interactions = Interactions(runtime, api, self._prompts, self._intake.places)
         self._intake.marks.load(await self._marks())
         try:
             async with asyncio.timeout(_FIRST_TRY_S):
