@@ -84,7 +84,7 @@ async def discord_scene(nursery: Nursery, *, attach: bool = True, **options: Any
         if attach:
             await daemon.attached(await scene.attach())
         yield scene
-        assert not api.violations
+        assert not api.violations, api.violations
 
 
 async def _open(daemon: QuickDiscord, channels: list[Channel]) -> None:

@@ -101,7 +101,7 @@ async def test_what_was_written_before_anything_was_told_to_claude_is_not_lost_w
 async def test_a_heartbeat_that_nobody_acknowledges_ends_the_connection_and_loses_nothing(nursery: Nursery):
     """The session is resumed."""
     async with discord_scene(nursery, attach=False) as s:
-        s.api.gateway.heartbeat_s = 0.3
+        s.api.gateway.heartbeat_s = 1.0
         s.close_gateway()
         s.open_gateway()
         await s.connected()

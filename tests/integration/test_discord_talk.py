@@ -77,7 +77,7 @@ async def test_a_stranger_is_told_a_code_and_his_words_go_nowhere():
         code = re.search(r"pair approve ([\w-]+)", (await s.said("pairing code")).raw["content"])
         assert code is not None
         assert client.nothing_came()
-        await s.terminal("pair", "approve", code[1], typed=[("", "y")])
+        await s.terminal("pair", "approve", code[1], "--approver")
         eve.write(eve.dm, "hello")
         assert await told(client, 1) == ["hello"]
 
