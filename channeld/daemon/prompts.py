@@ -471,6 +471,10 @@ class Prompts:
         except StoreUnavailable as trouble:
             log.warning("prompt_not_shown", prompt=prompt.id, reason=str(trouble))
 
+    def was_asked(self, key: str) -> bool:
+        """Tell whether a prompt about something is open or among the latest that were settled."""
+        return self._about(key) is not None or any(settled.key == key for settled in self.settled)
+
     def _about(self, key: str | None) -> StoredPrompt | None:
         """Return the open prompt of a key."""
         return next((prompt for prompt in self._open.values() if key is not None and prompt.key == key), None)

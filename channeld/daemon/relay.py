@@ -231,6 +231,8 @@ class Relay:
 
     async def _relay(self, session: Session, request: Request) -> None:
         async with session.reporting:  # what was reported before it is of earlier dialogs
+            if self._prompts.was_asked(_key(session, request)):
+                return  # the shim tells a new daemon again what the one before may have died of
             ledger = self._ledger(session.instance)
             turn = session.turns.turn
             relayed = _Relayed(request, turn.prompt_id if turn is not None else "")
@@ -251,9 +253,6 @@ class Relay:
 
     async def _open(self, session: Session, relayed: _Relayed) -> str:
         request, hook, data = relayed.request, relayed.hook, relayed.data
-        key = f"{KIND}:{session.instance}:{request.request_id}"
-        if any(settled.key == key for settled in self._prompts.settled):
-            return ""  # the shim tells a new daemon again what the one before may have died of
         turn = session.turns.turn
         origin = turn.origin if turn is not None and data["turn_id"] == turn.prompt_id else None
         doubtful = hook is None and any(
@@ -267,7 +266,7 @@ class Relay:
         opened = await self._prompts.open(
             KIND, card.title, card.body, card.options,
             audience=audience, instance=session.instance, session=session.name,
-            key=key, ttl_s=None if session.turns.hooked else TTL_S,
+            key=_key(session, request), ttl_s=None if session.turns.hooked else TTL_S,
             data=data | {
                 "request_id": request.request_id, "description": request.description, "project": session.project,
                 "digest": permission.digest(request.tool, data["input"]) if data["input"] is not None else "",
@@ -370,6 +369,10 @@ class Relay:
 
     def _ledger(self, instance: str) -> _Ledger:
         return self._ledgers.setdefault(instance, _Ledger())
+
+
+def _key(session: Session, request: Request) -> str:
+    return f"{KIND}:{session.instance}:{request.request_id}"
 
 
 def _whose(origin: Origin) -> str:

@@ -161,10 +161,10 @@ def test_plain_text_is_not_touched():
 )
 def test_long_nonsense_is_converted_in_time(sign):
     """No sign, however often it comes, stops the worker."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     piece = convert(sign * (20_000 // len(sign)))
     assert split(piece) or is_blank(piece.text)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_a_text_beyond_all_measure_is_sent_as_it_is():
