@@ -57,7 +57,7 @@ def test_a_worker_may_be_declared_several_times_and_by_command(tmp_path):
         ("[workers.web]\ncommand = 'x'\n", 2, "a list, such as", "default"),
         ("[daemon]\nlog_level = 'loud'\n", 2, "'warning' or 'error'", '"info"'),
         ("[sessions]\ndefault = 3\n", 2, "sessions.default", ""),
-        ("[workers.discord]\n", 1, "discord", "[workers.discord]"),
+        ("[workers.webhook]\n", 1, "webhook", "[workers.webhook]"),
         ("[workers.irc]\n", 1, "irc", "web"),
         ("[workers.Web]\n", 1, "Web", "small letters"),
         ("[workers.web]\nplatform = ['web']\n", 1, "platform", "web"),

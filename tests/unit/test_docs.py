@@ -15,6 +15,7 @@ from channeld.cli.shim import HELP as MCP_HELP
 from channeld.core.delivery import EventState, PartState
 from channeld.core.health import KINDS
 from channeld.ipc import messages as m
+from channeld.platforms import PLATFORMS, WorkerTable
 from tests.doubles.daemon import Daemon
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +110,17 @@ def test_the_tables_of_states_are_those_of_the_code(heading, states):
     """Each state has a row, in the order of the code, and there is no other."""
     section = PAGES["docs/concepts.md"].split(f"{heading}\n", 1)[1].split("\n## ", 1)[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [str(state) for state in states]
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+def test_the_settings_of_a_platform_are_those_of_the_code(platform):
+    """Each has a row with its default, and there is no other."""
+    section = PAGES[f"docs/{platform}.md"].split("## Settings\n", 1)[1].split("\n## ", 1)[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
+    defaults = PLATFORMS[platform].table().model_dump()
+    assert {key: json.loads(value) for key, value in told.items()} == {
+        key: value for key, value in defaults.items() if key not in WorkerTable.model_fields
+    }
 
 
 @pytest.mark.parametrize("page", DECISIONS)
