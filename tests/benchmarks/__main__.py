@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.bench import Bench, resident_mib
+from tests.benchmarks.bots import DISCORD, TELEGRAM, Bot, BotBench, Server
 from tests.benchmarks.floor import Floor
-from tests.benchmarks.telegram import Server, TelegramBench
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 SAMPLES: Final = 300
 BURST: Final = 5000
 REPLIES: Final = 100
-TELEGRAM_BURST: Final = 2000
+BOT_BURST: Final = 2000
 SPAWNS: Final = 20
 MORE_SESSIONS: Final = 10
 
@@ -50,7 +50,8 @@ def measure() -> dict[str, float]:
         finally:
             bench.close()
     return {
-        **_measure_telegram(floor_ms),
+        **_measure_bot(TELEGRAM, floor_ms),
+        **_measure_bot(DISCORD, floor_ms),
         "latency_ms": latency, "floor_latency_ms": floor_ms, "latency_ratio": latency / floor_ms,
         "burst_accepted_per_s": accepted, "burst_pushed_per_s": pushed, "floor_burst_per_s": floor_burst,
         "burst_ratio": accepted / floor_burst,
@@ -59,28 +60,28 @@ def measure() -> dict[str, float]:
     }  # fmt: skip
 
 
-def _measure_telegram(hop_ms: float) -> dict[str, float]:
-    """Measure Telegram; its floor is that of the hop and of an HTTP client that does nothing else, together."""
+def _measure_bot(platform: Bot, hop_ms: float) -> dict[str, float]:
+    """Measure a bot; its floor is that of the hop and, of Telegram, of an HTTP client that does nothing else."""
     with _folder() as folder:
-        server = Server(folder)
+        server = Server(folder, platform)
         try:
-            floor_ms = hop_ms + server.floor_ms(SAMPLES)
-            bench = TelegramBench(folder, server)
+            floor_ms = hop_ms + (server.floor_ms(SAMPLES) if platform is TELEGRAM else 0.0)
+            bench = BotBench(folder, server, platform)
             try:
                 shim = bench.attach("yes")
                 latency = bench.latency_ms(shim, SAMPLES)
                 memory = bench.worker_mib()
                 reply = bench.reply_ms(shim, REPLIES)
-                burst = bench.burst_per_s(shim, TELEGRAM_BURST)
+                burst = bench.burst_per_s(shim, BOT_BURST)
             finally:
                 bench.close()
         finally:
             server.close()
-    return {
-        "telegram_ms": latency, "telegram_floor_ms": floor_ms, "telegram_ratio": latency / floor_ms,
-        "telegram_burst_per_s": burst, "telegram_reply_ms": reply, "telegram_reply_ratio": reply / floor_ms,
-        "telegram_worker_mib": memory,
+    found = {
+        "ms": latency, "floor_ms": floor_ms, "ratio": latency / floor_ms, "burst_per_s": burst, "reply_ms": reply,
+        "reply_ratio": reply / floor_ms, "worker_mib": memory,
     }  # fmt: skip
+    return {f"{platform.name}_{what}": value for what, value in found.items()}
 
 
 def main() -> None:
@@ -98,11 +99,18 @@ def main() -> None:
         ("each further session", f"{found['session_mib']:.2f} MiB", "", "≤ 0.3 MiB"),
         ("Telegram: update → line on stdout, p50", f"{found['telegram_ms']:.2f} ms",
          f"{found['telegram_ratio']:.2f} × floor ({found['telegram_floor_ms']:.2f} ms)", "≤ 1.7 ms"),
-        (f"Telegram: burst of {TELEGRAM_BURST:,}, pushed", f"{found['telegram_burst_per_s']:,.0f}/s",
+        (f"Telegram: burst of {BOT_BURST:,}, pushed", f"{found['telegram_burst_per_s']:,.0f}/s",
          f"{found['telegram_burst_per_s'] / found['floor_burst_per_s']:.2f} × floor", "≥ 20,000/s"),
         ("Telegram: reply → sendMessage, p50", f"{found['telegram_reply_ms']:.2f} ms",
          f"{found['telegram_reply_ratio']:.2f} × floor", "≤ 0.8 ms"),
         ("Telegram: worker, resident", f"{found['telegram_worker_mib']:.1f} MiB", "", "≤ 45 MiB"),
+        ("Discord: message → line on stdout, p50", f"{found['discord_ms']:.2f} ms",
+         f"{found['discord_ratio']:.2f} × floor of the hop", ""),
+        (f"Discord: burst of {BOT_BURST:,}, pushed", f"{found['discord_burst_per_s']:,.0f}/s",
+         f"{found['discord_burst_per_s'] / found['floor_burst_per_s']:.2f} × floor", ""),
+        ("Discord: reply → create message, p50", f"{found['discord_reply_ms']:.2f} ms",
+         f"{found['discord_reply_ratio']:.2f} × floor", ""),
+        ("Discord: worker, resident", f"{found['discord_worker_mib']:.1f} MiB", "", ""),
         ("shim, resident", f"{found['shim_mib']:.1f} MiB", "", "≤ 12 MiB"),
     ]  # fmt: skip
     for what, value, ratio, goal in rows:

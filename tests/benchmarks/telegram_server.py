@@ -1,7 +1,8 @@
 """The far side of the Telegram benchmark: as much of the Bot API as the worker needs, as fast as a server can be.
 
-Run: python bot_server.py BOSS. BOSS is a Unix socket. A line ``u N C`` from there makes N updates of C chats available
-at once, each stamped with that moment. A ``sendMessage`` is told there as ``s NANOSECONDS`` (monotonic) as it arrives.
+Run: python telegram_server.py BOSS. BOSS is a Unix socket. A line ``u N C`` from there makes N updates of C chats
+available at once, each stamped with that moment. A ``sendMessage`` is told there as ``s NANOSECONDS`` (monotonic) as it
+arrives.
 """
 
 from __future__ import annotations

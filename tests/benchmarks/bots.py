@@ -1,4 +1,4 @@
-"""Telegram from end to end: the real worker between a server on the loopback and the real daemon."""
+"""Bots from end to end: the real worker between a server on the loopback and the real daemon."""
 
 from __future__ import annotations
 
@@ -9,29 +9,53 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from channeld.credentials import save_token
+from tests.benchmarks import discord_server, telegram_server
 from tests.benchmarks.bench import Running, Shim, hear, listen, next_event, pong, resident_mib, say
-from tests.benchmarks.bot_server import CHAT, SENDER
 from tests.benchmarks.floor import PAUSE_S
 
 _REPLY_PAUSE_S = 0.04
 """Between two replies: the worker itself sends no more than 30 messages a second."""
 
 
+class Bot(NamedTuple):
+    """A platform that has bots."""
+
+    name: str
+    server: Path
+    """The program of its far side."""
+    config: str
+    token: str
+    sender: int
+    chat: int
+    """The first of its chats; those after it have the numbers that follow."""
+
+
+TELEGRAM = Bot(
+    "telegram", Path(telegram_server.__file__), 'api_base_url = "http://127.0.0.1:{port}"\n',
+    "123456789:AAbenchmarkbenchmarkbenchmarkbenchm", telegram_server.SENDER, telegram_server.CHAT,
+)  # fmt: skip
+DISCORD = Bot(
+    "discord", Path(discord_server.__file__),
+    'api_base_url = "http://127.0.0.1:{port}/api/v10"\ngateway_url = "ws://127.0.0.1:{port}/gateway/"\n',
+    "benchmarkbenchmark.bench.benchmarkbenchmarkbenchmark", discord_server.SENDER, discord_server.CHAT,
+)  # fmt: skip
+
+
 class Server:
     """The server's process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, platform: Bot) -> None:
         boss = listen(folder / "server")
-        program = Path(__file__).with_name("bot_server.py")
-        self._process = subprocess.Popen([sys.executable, program, folder / "server"])
+        self._process = subprocess.Popen([sys.executable, platform.server, folder / "server"])
         self._boss, _ = boss.accept()
         self._told = self._boss.makefile("rb")
         self.port = int(self._told.readline())
 
     def make(self, number: int, chats: int = 1) -> None:
-        """Make updates available."""
+        """Have messages written."""
         self._boss.sendall(f"u {number} {chats}\n".encode())
 
     def sent_at(self) -> int:
@@ -68,15 +92,15 @@ class Server:
         self._process.wait()
 
 
-class TelegramBench(Running):
-    """With the Telegram worker."""
+class BotBench(Running):
+    """With a bot's worker."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
-        config = f'[workers.telegram]\napi_base_url = "http://127.0.0.1:{server.port}"\nmax_per_minute = 1000000\n'
+    def __init__(self, folder: Path, server: Server, platform: Bot) -> None:
+        config = f"[workers.{platform.name}]\nmax_per_minute = 1000000\n{platform.config.format(port=server.port)}"
         (folder / "credentials").mkdir(mode=0o700)
-        save_token("telegram", folder / "credentials", "123456789:AAbenchmarkbenchmarkbenchmarkbenchm")
-        super().__init__(folder, config, "telegram", str(SENDER))
-        self._server = server
+        save_token(platform.name, folder / "credentials", platform.token)
+        super().__init__(folder, config, platform.name, str(platform.sender))
+        self._server, self._platform = server, platform
 
     def latency_ms(self, shim: Shim, samples: int) -> float:
         """Return the median from an update's being available at the server to the line on the shim's stdout."""
@@ -105,7 +129,10 @@ class TelegramBench(Running):
             next_event(shim)
         for number in range(samples):
             time.sleep(_REPLY_PAUSE_S)
-            arguments = {"chat_id": f"telegram:{CHAT + number}", "text": "**A few words** of a usual length."}
+            arguments = {
+                "chat_id": f"{self._platform.name}:{self._platform.chat + number}",
+                "text": "**A few words** of a usual length.",
+            }
             call = {"name": "reply", "arguments": arguments, "_meta": {"claudecode/toolUseId": f"toolu_{number}"}}
             began = time.monotonic_ns()
             say(shim, {"id": 10_000 + number, "method": "tools/call", "params": call})
