@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.doubles.discord_api_faults import Garbage
+from tests.doubles.faultpoints import TIMEOUT_S
 from tests.faults.discord_flow import discord_scene
 from tests.faults.nursery import Nursery
 
@@ -42,3 +45,36 @@ async def test_a_channel_that_cannot_be_asked_about_for_long_loses_nothing(nurse
         await s.api.until(lambda: not s.api.faults_left, 90)
         await s.settle()
         s.check_inbound()
+
+
+@pytest.mark.timeout(120)  # the waits between tries grow
+async def test_a_session_whose_address_is_dead_is_given_up(nursery: Nursery):
+    """Discord says where a session is resumed; nobody answers there any more."""
+    async with discord_scene(nursery) as s:
+        s.write("before")
+        await s.settle()
+        whole = s.api.gateway.address
+        s.api.gateway.address = "ws://127.0.0.1:9/gateway"
+        s.close_gateway()
+        s.open_gateway()
+        await s.connected()
+        s.write("told there")
+        await s.settle()
+        s.api.gateway.address = whole
+        s.api.gateway.drop()
+        s.write("after")
+        await s.api.until(lambda: s.api.gateway.live, 90)
+        await s.settle()
+        s.check_inbound()
+
+
+async def test_a_token_reset_between_two_sessions_blocks_the_worker(nursery: Nursery):
+    """It is the REST API that says so first."""
+    async with discord_scene(nursery, attach=False) as s:
+        held = s.api.hold("get_gateway_bot", "before")
+        s.close_gateway()
+        s.open_gateway()
+        await asyncio.wait_for(held.arrived, TIMEOUT_S)
+        s.api.revoke_token()
+        held.cut()
+        await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
