@@ -78,3 +78,20 @@ async def test_a_token_reset_between_two_sessions_blocks_the_worker(nursery: Nur
         s.api.revoke_token()
         held.cut()
         await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
+
+
+async def test_a_post_begun_while_every_known_post_is_put_away_is_read(nursery: Nursery):
+    """A forum has no messages of its own, and what was read in it is archived."""
+    async with discord_scene(nursery) as s:
+        forum = s.channels[1]
+        old = s.ada.start_thread(forum, "Old")
+        s.write("in the old one", place=old)
+        await s.settle()
+        s.close_gateway()
+        s.api.archive(old)
+        young = s.ada.start_thread(forum, "Young")
+        s.write("in the young one", place=young)
+        await s.kill("worker")
+        s.open_gateway()
+        await s.settle()
+        s.check_inbound()

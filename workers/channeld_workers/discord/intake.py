@@ -92,7 +92,9 @@ class Intake:
 
     def _has_read_thread(self, forum: Place) -> bool:
         """Tell whether a thread of a channel is read: a forum itself has no messages that could be."""
-        return any(self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id))
+        return self.marks.has_read_thread(forum.id) or any(
+            self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id)
+        )
 
     def _catch_up_thread(self, thread: int) -> None:
         if self.marks.of(thread) is not None or thread > self._begun:
@@ -179,7 +181,11 @@ class Intake:
             if told:
                 self._courtesies.say(Notice(chat=event.chat, text=told, reply_to=event.message_id))
             return Accepted(ref=0, command=True)
-        return await self._offer_event(event)
+        answer = await self._offer_event(event)
+        message = snowflake(event.message_id)
+        if isinstance(answer, Accepted) and place.is_thread and place.parent_id is not None and message is not None:
+            self.marks.thread_read(place.parent_id, message)
+        return answer
 
     async def _offer_reaction(self, data: Raw, place: Place, *, added: bool) -> Answer:
         assert self.account is not None
