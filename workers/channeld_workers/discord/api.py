@@ -166,6 +166,8 @@ def _is_discords(cause: BaseException | None) -> bool:
 
 
 def _refusal(error: discord.HTTPException) -> DiscordError:
+    if error.status == 401 and not _is_discords(error):
+        return NotReached("what answered is not Discord (HTTP status 401)")
     if not error.code and not isinstance(error, discord.Forbidden | discord.NotFound) and error.status != 401:
         if error.status == 429:  # Cloudflare's page instead of Discord's answer: the address is shut out for a while
             return TooFast(600.0)

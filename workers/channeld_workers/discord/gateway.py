@@ -18,7 +18,8 @@ import yarl
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.http import Route
 
-from channeld_workers.discord.api import MOST_WAIT_S, Api, BadToken, DiscordError, log_in
+from channeld_workers.discord import refusals
+from channeld_workers.discord.api import MOST_WAIT_S, Api, BadToken, DiscordError, Refusal, log_in
 from channeld_workers.process import BadCredentials, BadSettings
 from channeld_workers.raw import table
 from channeld_workers.runtime import Runtime
@@ -31,6 +32,8 @@ _TROUBLE_AFTER: Final = 2
 """Failures in a row before people are told: one alone is everyday life."""
 _SPARE_STARTS: Final = 20
 """Of the sessions that may be started in a day: after the last one Discord resets the token."""
+_MOST_RESUMES: Final = 3
+"""Then a new session is started: the address where it is resumed may be dead, or what is told again unreadable."""
 _BAD_TOKEN: Final = 4004
 _MISSING_INTENT: Final = 4014
 _BAD_REQUEST: Final = frozenset({4010, 4011, 4012, 4013})
@@ -87,6 +90,8 @@ class Gateway:
         self._socket: DiscordWebSocket | None = None
         self._session: dict[str, Any] = {}
         """How to resume; empty: a session has to be started."""
+        self._resumes = 0
+        """How often in a row that was tried in vain."""
         self._is_first = True
         self._failures = 0
         self._told: str | None = None
@@ -114,8 +119,9 @@ class Gateway:
         while True:
             began = time.monotonic()
             try:
-                if not self._session:
+                if not self._session or self._resumes >= _MOST_RESUMES:
                     await self._await_start()
+                    self._session = {}
                 await self._stay()
             except ReconnectWebSocket as wish:
                 self._keep_session(resume=wish.resume)
@@ -125,6 +131,8 @@ class Gateway:
                 self._keep_session(resume=closed.code != 1000)
                 reason = f"closed with code {closed.code}"
             except DiscordError as error:
+                if isinstance(error, Refusal) and error.status == refusals.BAD_TOKEN:
+                    raise bad_token(self._runtime.worker) from None
                 reason = error.message
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 self._keep_session(resume=True)
@@ -150,6 +158,7 @@ class Gateway:
         # The library waits for 5 s before every session but the first, as Discord wants it.
         connecting = DiscordWebSocket.from_client(self._client, initial=self._is_first, **self._session)
         self._is_first = False
+        self._resumes = self._resumes + 1 if self._session else 0
         self._socket = socket = await asyncio.wait_for(connecting, CONNECT_S)
         while True:
             await socket.poll_event()
@@ -196,6 +205,7 @@ class Gateway:
 
     def _take(self, event: str, data: Any) -> None:
         if event in {"READY", "RESUMED"}:
+            self._resumes = 0
             self._recovered()
         try:
             self._on_dispatch(event, data)

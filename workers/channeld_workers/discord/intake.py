@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from channeld.ipc.messages import Accepted, Inbound, Notice, Refused
 from channeld_workers.discord import messages
-from channeld_workers.discord.api import Api, DiscordError, Refusal
+from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
 from channeld_workers.discord.courtesies import Courtesies
 from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.lanes import MESSAGE, Answer, Item, Lanes
@@ -92,7 +92,9 @@ class Intake:
 
     def _has_read_thread(self, forum: Place) -> bool:
         """Tell whether a thread of a channel is read: a forum itself has no messages that could be."""
-        return any(self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id))
+        return self.marks.has_read_thread(forum.id) or any(
+            self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id)
+        )
 
     def _catch_up_thread(self, thread: int) -> None:
         if self.marks.of(thread) is not None or thread > self._begun:
@@ -128,18 +130,29 @@ class Intake:
             return None
 
     async def _place_of(self, channel: int) -> Place | None:
-        """Return a channel, which Discord is asked about where it is not known; None if that does not tell either."""
-        if (known := self.places.find(channel)) is not None:
-            return known
-        for wait_s in _PLACE_WAITS_S:
+        """Return a channel, which Discord is asked about where it is not known; None if it refuses to tell.
+
+        As long as it cannot be asked, the channel waits: what is passed over here is never read again.
+        """
+        for tries in itertools.count():
+            if (known := self.places.find(channel)) is not None:
+                return known
+            wait_s = _PLACE_WAITS_S[min(tries, len(_PLACE_WAITS_S) - 1)]
             try:
-                return self.places.add(await self._api.call("GET", "/channels/{channel_id}", channel_id=channel))
+                answer = await self._api.call("GET", "/channels/{channel_id}", channel_id=channel)
             except Refusal as error:
                 self._runtime.log.info("channel_not_known", channel=channel, code=error.code)
                 return None
-            except DiscordError:
-                await asyncio.sleep(wait_s)
-        return None
+            except TooFast as error:
+                wait_s = max(wait_s, error.delay_s)
+            except DiscordError as error:
+                self._runtime.log.warning("channel_put_off", channel=channel, reason=error.message)
+            else:
+                if snowflake(table(answer).get("id")) == channel:
+                    return self.places.add(answer)
+                self._runtime.log.warning("channel_put_off", channel=channel, reason="what answered is not Discord")
+            await asyncio.sleep(wait_s)
+        raise AssertionError("it never ceases to count")
 
     async def _offer(self, event: str, data: Raw, place: Place) -> Answer:
         match event:
@@ -168,7 +181,11 @@ class Intake:
             if told:
                 self._courtesies.say(Notice(chat=event.chat, text=told, reply_to=event.message_id))
             return Accepted(ref=0, command=True)
-        return await self._offer_event(event)
+        answer = await self._offer_event(event)
+        message = snowflake(event.message_id)
+        if isinstance(answer, Accepted) and place.is_thread and place.parent_id is not None and message is not None:
+            self.marks.thread_read(place.parent_id, message)
+        return answer
 
     async def _offer_reaction(self, data: Raw, place: Place, *, added: bool) -> Answer:
         assert self.account is not None

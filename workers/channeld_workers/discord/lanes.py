@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from channeld.ipc.messages import Accepted, Refused
-from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
+from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast, Unknown
 from channeld_workers.discord.ids import made_at, snowflake
 from channeld_workers.discord.watermarks import Watermarks
 from channeld_workers.raw import table, tables
@@ -176,15 +176,15 @@ class _Lane:
         before: int | None = None
         while len(found) < self._lanes.limit:
             params: dict[str, Any] = {"limit": _PAGE} | ({"before": before} if before is not None else {})
-            page = tables(
-                await self._lanes.api.call(
-                    "GET", "/channels/{channel_id}/messages", params=params, channel_id=self._channel
-                ),
-                _PAGE,
+            answer = await self._lanes.api.call(
+                "GET", "/channels/{channel_id}/messages", params=params, channel_id=self._channel
             )
+            if type(answer) is not list:  # a portal's page is no empty history
+                raise Unknown("what answered is not Discord")
+            page = tables(answer, _PAGE)
             numbers = [number for each in page if (number := snowflake(each.get("id"))) is not None]
             found += [each for each in page if (snowflake(each.get("id")) or 0) > after]
-            if len(page) < _PAGE or not numbers or min(numbers) <= after:
+            if len(answer) < _PAGE or not numbers or min(numbers) <= after:
                 break
             before = min(numbers)
         else:

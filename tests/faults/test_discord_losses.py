@@ -1,0 +1,97 @@
+"""What could be lost between two processes: answers that are none, outages, dead addresses, old posts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.doubles.discord_api_faults import Garbage
+from tests.doubles.faultpoints import TIMEOUT_S
+from tests.faults.discord_flow import discord_scene
+from tests.faults.nursery import Nursery
+
+
+@pytest.mark.parametrize("route", ["get_channel", "get_messages"])
+@pytest.mark.parametrize("kind", [Garbage.PORTAL, Garbage.ANOTHER])
+async def test_an_answer_that_is_not_discords_is_not_taken_for_an_empty_history(nursery: Nursery, route, kind):
+    """While what was missed in a DM is read by a new process."""
+    async with discord_scene(nursery) as s:
+        s.write("before")
+        await s.settle()
+        s.close_gateway()
+        s.write("missed 1", "missed 2")
+        s.api.garbage(route, kind, times=3 if route == "get_channel" else 1, channel=s.dm.id)
+        await s.kill("worker")
+        s.open_gateway()
+        await s.api.until(lambda: not s.api.faults_left)
+        await s.connected()
+        s.write("live")
+        await s.settle()
+        s.check_inbound()
+
+
+@pytest.mark.timeout(120)
+async def test_a_channel_that_cannot_be_asked_about_for_long_loses_nothing(nursery: Nursery):
+    """Discord has an outage of more than half a minute, just as a new process reads what was missed in a DM."""
+    async with discord_scene(nursery) as s:
+        s.write("before")
+        await s.settle()
+        s.close_gateway()
+        s.write("missed 1", "missed 2")
+        s.api.refuse("get_channel", 503, times=10, channel=s.dm.id)
+        await s.kill("worker")
+        s.open_gateway()
+        await s.api.until(lambda: not s.api.faults_left, 90)
+        await s.settle()
+        s.check_inbound()
+
+
+@pytest.mark.timeout(120)  # the waits between tries grow
+async def test_a_session_whose_address_is_dead_is_given_up(nursery: Nursery):
+    """Discord says where a session is resumed; nobody answers there any more."""
+    async with discord_scene(nursery) as s:
+        s.write("before")
+        await s.settle()
+        whole = s.api.gateway.address
+        s.api.gateway.address = "ws://127.0.0.1:9/gateway"
+        s.close_gateway()
+        s.open_gateway()
+        await s.connected()
+        s.write("told there")
+        await s.settle()
+        s.api.gateway.address = whole
+        s.api.gateway.drop()
+        s.write("after")
+        await s.api.until(lambda: s.api.gateway.live, 90)
+        await s.settle()
+        s.check_inbound()
+
+
+async def test_a_token_reset_between_two_sessions_blocks_the_worker(nursery: Nursery):
+    """It is the REST API that says so first."""
+    async with discord_scene(nursery, attach=False) as s:
+        held = s.api.hold("get_gateway_bot", "before")
+        s.close_gateway()
+        s.open_gateway()
+        await asyncio.wait_for(held.arrived, TIMEOUT_S)
+        s.api.revoke_token()
+        held.cut()
+        await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
+
+
+async def test_a_post_begun_while_every_known_post_is_put_away_is_read(nursery: Nursery):
+    """A forum has no messages of its own, and what was read in it is archived."""
+    async with discord_scene(nursery) as s:
+        forum = s.channels[1]
+        old = s.ada.start_thread(forum, "Old")
+        s.write("in the old one", place=old)
+        await s.settle()
+        s.close_gateway()
+        s.api.archive(old)
+        young = s.ada.start_thread(forum, "Young")
+        s.write("in the young one", place=young)
+        await s.kill("worker")
+        s.open_gateway()
+        await s.settle()
+        s.check_inbound()
