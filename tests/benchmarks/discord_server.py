@@ -70,13 +70,13 @@ class Discord:
             self._boss.write(f"s {time.monotonic_ns()}\n".encode())
             await request.read()
             self._last += 1
-            return web.json_response({"id": str(self._last)})
+            return _json({"id": str(self._last)})
         if request.path.endswith("/gateway/bot"):
             limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
-            return web.json_response({"url": self.address, "shards": 1, "session_start_limit": limit})
+            return _json({"url": self.address, "shards": 1, "session_start_limit": limit})
         if request.path.endswith("/users/@me"):
-            return web.json_response(_ME)
-        return web.json_response([])
+            return _json(_ME)
+        return _json([])
 
     async def _say(self, op: int, data: Any, event: str | None = None) -> None:
         if self._socket is None:
@@ -84,6 +84,11 @@ class Discord:
         self._sequence += 1
         frame = json.dumps({"op": op, "d": data, "s": self._sequence if event else None, "t": event}).encode()
         await self._socket.send_bytes(self._deflate.compress(frame) + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+
+
+def _json(data: Any) -> web.Response:
+    """Return an answer with the content type that the library reads, which names no charset."""
+    return web.Response(body=json.dumps(data).encode(), headers={"Content-Type": "application/json"})
 
 
 async def main(path: str) -> None:

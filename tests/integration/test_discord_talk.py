@@ -216,3 +216,19 @@ async def test_what_only_its_owner_can_mend_blocks_the_worker(words):
         s.api.gateway.drop()
         status = await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
         assert any(words in issue["text"] for issue in status["health"])
+
+
+async def test_a_worker_that_starts_before_the_network_connects_when_it_comes():
+    """However often it has tried; what waits in the history is made up for."""
+    async with scene() as s, s.daemon.client() as client:
+        s.ada.write(s.dm, "before")
+        assert await told(client, 1) == ["before"]
+        await s.daemon.status_where(lambda status: status["events"] == {"delivered": 1})
+        await s.api.stop(abruptly=True)
+        await s.daemon.ask("restart", worker="discord")
+        status = await s.daemon.status_where(lambda status: status["workers"][0]["account"] == "not reached yet")
+        await s.daemon.status_where(lambda status: any(i["code"] == "platform_unreachable" for i in status["health"]))
+        s.ada.write(s.dm, "meanwhile", announce=False)
+        await s.api.start()
+        assert await told(client, 1) == ["meanwhile"]
+        assert (await s.daemon.ask("status"))["workers"][0]["starts"] == status["workers"][0]["starts"]

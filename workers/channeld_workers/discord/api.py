@@ -70,8 +70,9 @@ async def log_in(client: discord.Client, token: str) -> dict[str, Any]:
         DiscordError: it cannot be asked now.
     """
     await client._async_setup_hook()
-    await client.http.close()  # the pool of an earlier try
+    await client.http.close()  # the pool of an earlier try, which the library would use again although it is closed
     client.http.clear()
+    client.http.connector = discord.utils.MISSING
     try:
         me = await client.http.static_login(token)
     except discord.LoginFailure as failure:

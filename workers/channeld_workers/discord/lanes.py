@@ -24,8 +24,9 @@ CLOSED: Final = "closed_chat"
 """The daemon's code for a channel that was not opened: nothing of it is wanted."""
 _PAGE: Final = 100
 """Messages of one request. Source: discord.com/developers/docs/resources/message#get-channel-messages."""
-_MOST_WAITING: Final = 1000
-"""Dispatches of one channel that wait; if more come, what was missed is read from the history."""
+_MOST_WAITING: Final = 10_000
+"""Dispatches of one channel that wait, as while a disk is full; if more come, they are read from the history later."""
+_ALL: Final = 10**9
 _TOGETHER: Final = 50
 """Events of one channel that are under way to the daemon at once."""
 _OFFER_AGAIN_S: Final = 2.0
@@ -119,6 +120,7 @@ class _Lane:
         """After which message the history has to be read; None: it need not be."""
         self._gaps = 0
         """How often that was said: also while it is being read."""
+        self._limit = lanes.limit
         self._failures = 0
         lanes.runtime.spawn(self._run(), f"lane-{channel}")
 
@@ -127,6 +129,7 @@ class _Lane:
         if len(self._waiting) > _MOST_WAITING:
             first = next((number for each in self._waiting if (number := each.message_id) is not None), None)
             self._waiting.clear()
+            self._limit = _ALL  # they were told: none of them may be left out
             self.fall_behind(first - 1 if first is not None else None)
 
     def fall_behind(self, after: int | None) -> None:
@@ -166,7 +169,7 @@ class _Lane:
         await self._take(missed)
         self._failures = 0
         if self._gaps == gaps:
-            self._behind = None
+            self._behind, self._limit = None, self._lanes.limit
         if missed:
             self._lanes.runtime.log.info("caught_up", channel=self._channel, messages=len(missed))
 
@@ -174,7 +177,7 @@ class _Lane:
         """Return what came after a message, oldest first; of very much the latest."""
         found: list[dict[str, Any]] = []
         before: int | None = None
-        while len(found) < self._lanes.limit:
+        while len(found) < self._limit:
             params: dict[str, Any] = {"limit": _PAGE} | ({"before": before} if before is not None else {})
             answer = await self._lanes.api.call(
                 "GET", "/channels/{channel_id}/messages", params=params, channel_id=self._channel
@@ -188,9 +191,9 @@ class _Lane:
                 break
             before = min(numbers)
         else:
-            self._lanes.runtime.log.warning("history_cut", channel=self._channel, limit=self._lanes.limit)
+            self._lanes.runtime.log.warning("history_cut", channel=self._channel, limit=self._limit)
         found.sort(key=lambda each: snowflake(each.get("id")) or 0)
-        return [Item(MESSAGE, each) for each in found[-self._lanes.limit :]]
+        return [Item(MESSAGE, each) for each in found[-self._limit :]]
 
     async def _take(self, items: Iterable[Item]) -> None:
         for batch in together(items):
