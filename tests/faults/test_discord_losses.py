@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
 
 import pytest
 
@@ -93,5 +97,53 @@ async def test_a_post_begun_while_every_known_post_is_put_away_is_read(nursery: 
         s.write("in the young one", place=young)
         await s.kill("worker")
         s.open_gateway()
+        await s.settle()
+        s.check_inbound()
+
+
+def wait_unmarked(database: Path, channel: int) -> None:
+    """Return when a message of a channel was refused, and its mark is gone: it was marked before the offer."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        until = time.monotonic() + TIMEOUT_S
+        while True:
+            refused = connection.execute("SELECT count(*) FROM dropped").fetchone()[0]
+            marks = connection.execute("SELECT count(*) FROM mark WHERE key = ?", (f"read:{channel}",)).fetchone()[0]
+            if refused and not marks:
+                return
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+async def test_a_channel_opened_after_it_was_closed_loses_nothing_with_the_worker(nursery: Nursery):
+    """Killed before the first message that is wanted was offered: the channel had been refused until then."""
+    async with discord_scene(nursery) as s:
+        guild = s.channels[0].guild
+        assert guild is not None
+        place = s.api.add_channel(guild, "late")
+        s.ada.write(place, "too early, and not to the bot")
+        await asyncio.to_thread(wait_unmarked, s.daemon.paths.database, place.id)
+        opened = await asyncio.to_thread(s.daemon.terminal, "access", "group", "open", s.chat_of(place))
+        assert opened.returncode == 0, opened.stdout
+        stop = s.points.arm("worker.before_offer")
+        s.write("first wanted", place=place)
+        at = await asyncio.wait_for(stop, TIMEOUT_S)
+        await s.kill("worker", at)
+        await s.settle()
+        s.check_inbound()
+
+
+async def test_what_was_missed_keeps_its_order_while_discord_is_asked_where_it_belongs(nursery: Nursery):
+    """A new process does not know a DM; were each message to ask for itself, the first answered would be the first."""
+    async with discord_scene(nursery) as s:
+        s.write("before")
+        await s.settle()
+        s.close_gateway()
+        s.write("missed 1", "missed 2", "missed 3")
+        held = s.api.hold("get_channel", channel=s.dm.id)
+        await s.kill("worker")
+        s.open_gateway()
+        await asyncio.wait_for(held.arrived, TIMEOUT_S)
+        await s.connected()
+        held.release()
         await s.settle()
         s.check_inbound()

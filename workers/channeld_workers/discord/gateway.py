@@ -34,6 +34,7 @@ _SPARE_STARTS: Final = 20
 """Of the sessions that may be started in a day: after the last one Discord resets the token."""
 _MOST_RESUMES: Final = 3
 """Then a new session is started: the address where it is resumed may be dead, or what is told again unreadable."""
+_DAY_S: Final = 86400.0
 _BAD_TOKEN: Final = 4004
 _MISSING_INTENT: Final = 4014
 _BAD_REQUEST: Final = frozenset({4010, 4011, 4012, 4013})
@@ -189,7 +190,7 @@ class Gateway:
                 "session_starts", "This bot has connected too often today; Discord would reset its token.",
                 f"It goes on in {max(1, round(reset_ms / 60_000))} min. Why it ends so often: channeld logs",
             )  # fmt: skip
-            await asyncio.sleep(reset_ms / 1000 + 1)
+            await asyncio.sleep(min(reset_ms / 1000 + 1, _DAY_S))
 
     def _check_code(self, code: int) -> None:
         if code == _BAD_TOKEN:

@@ -116,13 +116,18 @@ class Intake:
 
     # -- one after the other, of each channel
 
-    async def _handle(self, item: Item) -> Answer:
+    async def _handle(self, channel: int, items: list[Item]) -> list[Answer]:
+        """Offer items of a channel together, in their order, and return the answers."""
+        # First of all: items that asked for themselves where they belong would go on as they are answered.
+        place = await self._place_of(channel)
+        if place is None:
+            return [None] * len(items)
+        return await asyncio.gather(*(self._handle_one(item, place) for item in items))
+
+    async def _handle_one(self, item: Item, place: Place) -> Answer:
         """Offer an item, and return the answer; whatever it is, the next one gets through."""
         try:
-            data = table(item.data)
-            channel = snowflake(data.get("channel_id"))
-            place = await self._place_of(channel) if channel is not None else None
-            return await self._offer(item.event, data, place) if place is not None else None
+            return await self._offer(item.event, table(item.data), place)
         except ConnectionError:
             raise  # the daemon is gone
         except Exception:

@@ -37,8 +37,8 @@ _LATELY_S: Final = 3600.0
 """For so long the daemon certainly knows what it was offered before, so that a message offered again is one."""
 _AT_ONCE: Final = 4
 """Channels whose history is read at the same time."""
-_GONE: Final = frozenset({10003, 50001, 50013})
-"""Unknown channel, missing access, missing permission: there is nothing to be read here."""
+_FINAL: Final = frozenset({400, 403, 404})
+"""An unknown channel, a missing permission: there is nothing to be read here, and what is told live must not wait."""
 
 Answer = Accepted | Refused | None
 
@@ -79,17 +79,21 @@ class Lanes:
         runtime: the daemon.
         api: for the history.
         marks: how far each channel was read.
-        handle: offers one item, and returns the daemon's answer; None where there was nothing to offer.
+        handle: offers items of a channel in their order, and returns the daemon's answers; None where there was
+            nothing to offer.
         limit: messages that are read of a channel's history at once, the latest.
     """
 
     def __init__(
-        self, runtime: Runtime, api: Api, marks: Watermarks, handle: Callable[[Item], Awaitable[Answer]], limit: int
+        self,
+        runtime: Runtime,
+        api: Api,
+        marks: Watermarks,
+        handle: Callable[[int, list[Item]], Awaitable[list[Answer]]],
+        limit: int,
     ) -> None:
         self.runtime, self.api, self.marks, self.handle, self.limit = runtime, api, marks, handle, limit
         self.slots = asyncio.Semaphore(_AT_ONCE)
-        self.closed: set[int] = set()
-        """Channels of which the daemon wants nothing, as far as it has said so."""
         self._lanes: dict[int, _Lane] = {}
 
     def put(self, channel: int, item: Item) -> None:
@@ -153,7 +157,7 @@ class _Lane:
             except TooFast as wait:
                 await asyncio.sleep(wait.delay_s)
             except DiscordError as error:
-                if isinstance(error, Refusal) and error.code in _GONE:
+                if isinstance(error, Refusal) and error.status in _FINAL:
                     self._lanes.runtime.log.info("channel_not_readable", channel=self._channel, code=error.code)
                     self._behind = None
                     continue
@@ -203,12 +207,12 @@ class _Lane:
         """Offer items until each is answered for good, in their order; the watermark follows."""
         marks = self._lanes.marks
         first = next((number for each in items if (number := each.message_id) is not None), None)
-        if first is not None and marks.of(self._channel) is None and self._channel not in self._lanes.closed:
+        if first is not None and marks.of(self._channel) is None:
             marks.raise_to(self._channel, first - 1)  # whoever dies from here on finds it again
             marks.flush()
         left, wanted = items, True
         while left:
-            answers = await asyncio.gather(*map(self._lanes.handle, left))
+            answers = await self._lanes.handle(self._channel, left)
             wanted = wanted and not any(isinstance(answer, Refused) and answer.code == CLOSED for answer in answers)
             left = [
                 item for item, answer in zip(left, answers, strict=True)
@@ -218,8 +222,7 @@ class _Lane:
                 await asyncio.sleep(_OFFER_AGAIN_S)
         last = max((number for each in items if (number := each.message_id) is not None), default=0)
         if not wanted:
-            self._lanes.closed.add(self._channel)
             marks.forget(self._channel)
+            marks.flush()  # else it would be read again if it is opened now
         elif last:
-            self._lanes.closed.discard(self._channel)
             marks.raise_to(self._channel, last)
