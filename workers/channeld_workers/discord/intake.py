@@ -25,7 +25,7 @@ _OF_CHANNELS: Final = frozenset({
     MESSAGE, "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK",
     "MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE",
 })  # fmt: skip
-_PLACE_WAITS_S: Final = (1.0, 5.0, 30.0)
+_PLACE_WAITS_S: Final = (1.0, 2.0, 5.0, 10.0)
 _MOST_DELETED: Final = 100
 _ARCHIVED: Final = 50
 """Archived threads of a channel that are looked at after a gap, the latest."""
