@@ -232,3 +232,14 @@ async def test_a_worker_that_starts_before_the_network_connects_when_it_comes():
         await s.api.start()
         assert await told(client, 1) == ["meanwhile"]
         assert (await s.daemon.ask("status"))["workers"][0]["starts"] == status["workers"][0]["starts"]
+
+
+async def test_a_command_is_not_carried_out_again_by_the_next_process():
+    """It leaves no message by which it would be known; where it was read, it is passed over."""
+    async with scene() as s, s.daemon.client() as client:
+        s.ada.write(s.dm, "/status")
+        status = (await s.said("Claude")).raw["content"]
+        await s.daemon.ask("restart", worker="discord")
+        s.ada.write(s.dm, "behind it", announce=False)
+        assert await told(client, 1) == ["behind it"]
+        assert [sent.raw["content"] for sent in s.api.sent] == [status]

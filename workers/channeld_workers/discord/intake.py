@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from channeld.ipc.messages import Accepted, Inbound, Notice, Refused
 from channeld_workers.discord import messages
-from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
+from channeld_workers.discord.api import Api, DiscordError, TooFast
 from channeld_workers.discord.courtesies import Courtesies
 from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.lanes import MESSAGE, Answer, Item, Lanes
 from channeld_workers.discord.messages import Account
 from channeld_workers.discord.places import Place, Places
 from channeld_workers.discord.prompts import Prompts
+from channeld_workers.discord.refusals import is_final
 from channeld_workers.discord.settings import Settings
 from channeld_workers.discord.watermarks import Watermarks
 from channeld_workers.raw import Raw, table, tables
@@ -25,7 +27,7 @@ _OF_CHANNELS: Final = frozenset({
     MESSAGE, "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK",
     "MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE",
 })  # fmt: skip
-_PLACE_WAITS_S: Final = (1.0, 2.0, 5.0, 10.0)
+_ASK_WAITS_S: Final = (1.0, 2.0, 5.0, 10.0)
 _MOST_DELETED: Final = 100
 _ARCHIVED: Final = 50
 """Archived threads of a channel that are looked at after a gap, the latest."""
@@ -102,13 +104,10 @@ class Intake:
 
     async def _look_for_archived(self, channel: int) -> None:
         """Read threads that were begun and put away since this account was last heard by us."""
-        try:
-            found = await self._api.call(
-                "GET", "/channels/{channel_id}/threads/archived/public", params={"limit": _ARCHIVED}, channel_id=channel
-            )
-        except DiscordError as error:
-            self._runtime.log.info("threads_not_listed", channel=channel, reason=error.message)
-            return
+        found = await self._ask(
+            lambda answer: isinstance(table(answer).get("threads"), list),
+            "/channels/{channel_id}/threads/archived/public", params={"limit": _ARCHIVED}, channel_id=channel,
+        )  # fmt: skip
         for thread in tables(table(found).get("threads"), _ARCHIVED):
             place = self.places.add(thread)
             if place is not None:
@@ -139,25 +138,34 @@ class Intake:
 
         As long as it cannot be asked, the channel waits: what is passed over here is never read again.
         """
-        for tries in itertools.count():
-            if (known := self.places.find(channel)) is not None:
-                return known
-            wait_s = _PLACE_WAITS_S[min(tries, len(_PLACE_WAITS_S) - 1)]
+        if (known := self.places.find(channel)) is not None:
+            return known
+        found = await self._ask(
+            lambda answer: snowflake(table(answer).get("id")) == channel, "/channels/{channel_id}", channel_id=channel
+        )
+        return self.places.find(channel) or self.places.add(found)
+
+    async def _ask(self, is_right: Callable[[Any], bool], path: str, **more: Any) -> Any:
+        """Ask Discord something until it answers itself; None if it refuses to tell."""
+        tries = 0
+        while True:
+            wait_s = _ASK_WAITS_S[min(tries, len(_ASK_WAITS_S) - 1)]
+            tries += 1
             try:
-                answer = await self._api.call("GET", "/channels/{channel_id}", channel_id=channel)
-            except Refusal as error:
-                self._runtime.log.info("channel_not_known", channel=channel, code=error.code)
-                return None
+                answer = await self._api.call("GET", path, **more)
             except TooFast as error:
-                wait_s = max(wait_s, error.delay_s)
+                wait_s, reason = max(wait_s, error.delay_s), error.message
             except DiscordError as error:
-                self._runtime.log.warning("channel_put_off", channel=channel, reason=error.message)
+                if is_final(error):
+                    self._runtime.log.info("discord_does_not_tell", path=path, reason=error.message)
+                    return None
+                reason = error.message
             else:
-                if snowflake(table(answer).get("id")) == channel:
-                    return self.places.add(answer)
-                self._runtime.log.warning("channel_put_off", channel=channel, reason="what answered is not Discord")
+                if is_right(answer):
+                    return answer
+                reason = "what answered is not Discord"
+            self._runtime.log.warning("discord_not_asked", path=path, reason=reason)
             await asyncio.sleep(wait_s)
-        raise AssertionError("it never ceases to count")
 
     async def _offer(self, event: str, data: Raw, place: Place) -> Answer:
         match event:

@@ -7,14 +7,14 @@ event in the daemon. The watermark follows what the daemon has answered, and nev
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from channeld.ipc.messages import Accepted, Refused
-from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast, Unknown
-from channeld_workers.discord.ids import made_at, snowflake
+from channeld_workers.discord.api import Api, DiscordError, TooFast, Unknown
+from channeld_workers.discord.ids import snowflake
+from channeld_workers.discord.refusals import is_final
 from channeld_workers.discord.watermarks import Watermarks
 from channeld_workers.raw import table, tables
 from channeld_workers.runtime import Runtime
@@ -31,14 +31,8 @@ _TOGETHER: Final = 50
 """Events of one channel that are under way to the daemon at once."""
 _OFFER_AGAIN_S: Final = 2.0
 _WAITS_S: Final = (1.0, 5.0, 30.0, 60.0)
-_UNORDERED: Final = 5000 << 22
-"""Five seconds, as ids: messages may be told in another order than that of their ids."""
-_LATELY_S: Final = 3600.0
-"""For so long the daemon certainly knows what it was offered before, so that a message offered again is one."""
 _AT_ONCE: Final = 4
 """Channels whose history is read at the same time."""
-_FINAL: Final = frozenset({400, 403, 404})
-"""An unknown channel, a missing permission: there is nothing to be read here, and what is told live must not wait."""
 
 Answer = Accepted | Refused | None
 
@@ -137,9 +131,11 @@ class _Lane:
             self.fall_behind(first - 1 if first is not None else None)
 
     def fall_behind(self, after: int | None) -> None:
-        mark = self._lanes.marks.of(self._channel)
-        if mark is not None:
-            after = mark - (_UNORDERED if time.time() - made_at(mark) < _LATELY_S else 0)
+        marks = self._lanes.marks
+        if marks.of(self._channel) is None and after is not None:
+            marks.answered(self._channel, [after])  # else the next process would not know of it, if this one dies
+            marks.flush()
+        after = marks.begin(self._channel)
         self._gaps += 1
         if after is not None:
             self._behind = after if self._behind is None else min(after, self._behind)
@@ -157,8 +153,8 @@ class _Lane:
             except TooFast as wait:
                 await asyncio.sleep(wait.delay_s)
             except DiscordError as error:
-                if isinstance(error, Refusal) and error.status in _FINAL:
-                    self._lanes.runtime.log.info("channel_not_readable", channel=self._channel, code=error.code)
+                if is_final(error):  # what is told live must not wait for it
+                    self._lanes.runtime.log.info("channel_not_readable", channel=self._channel, reason=error.message)
                     self._behind = None
                     continue
                 self._lanes.runtime.log.warning("history_not_read", channel=self._channel, reason=error.message)
@@ -197,7 +193,8 @@ class _Lane:
         else:
             self._lanes.runtime.log.warning("history_cut", channel=self._channel, limit=self._limit)
         found.sort(key=lambda each: snowflake(each.get("id")) or 0)
-        return [Item(MESSAGE, each) for each in found[-self._limit :]]
+        items = (Item(MESSAGE, each) for each in found[-self._limit :])
+        return [each for each in items if not self._lanes.marks.is_answered(self._channel, each.message_id or 0)]
 
     async def _take(self, items: Iterable[Item]) -> None:
         for batch in together(items):
@@ -206,9 +203,9 @@ class _Lane:
     async def _take_together(self, items: list[Item]) -> None:
         """Offer items until each is answered for good, in their order; the watermark follows."""
         marks = self._lanes.marks
-        first = next((number for each in items if (number := each.message_id) is not None), None)
-        if first is not None and marks.of(self._channel) is None:
-            marks.raise_to(self._channel, first - 1)  # whoever dies from here on finds it again
+        numbers = [number for each in items if (number := each.message_id) is not None]
+        if numbers and marks.of(self._channel) is None:
+            marks.answered(self._channel, [numbers[0] - 1])  # whoever dies from here on finds it again
             marks.flush()
         left, wanted = items, True
         while left:
@@ -220,9 +217,8 @@ class _Lane:
             ]  # fmt: skip
             if left:
                 await asyncio.sleep(_OFFER_AGAIN_S)
-        last = max((number for each in items if (number := each.message_id) is not None), default=0)
-        if not wanted:
+        if wanted:
+            marks.answered(self._channel, numbers)
+        else:
             marks.forget(self._channel)
             marks.flush()  # else it would be read again if it is opened now
-        elif last:
-            marks.raise_to(self._channel, last)

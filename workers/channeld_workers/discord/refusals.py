@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from channeld_workers.discord.api import Refusal
+from channeld_workers.discord.api import DiscordError, Refusal
 
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
@@ -17,6 +17,8 @@ NO_PERMISSION: Final = 50013
 TOO_LARGE: Final = 40005
 BAD_TOKEN: Final = 401
 """A status, not a code."""
+
+_FINAL: Final = frozenset({400, 403, 404})
 
 _REASONS: Final[dict[int, str]] = {
     UNKNOWN_CHANNEL: "the channel does not exist any more, or the bot is not in its server",
@@ -61,3 +63,11 @@ def meaning(error: Refusal, needed: str) -> str:
         return reason
     words = " ".join(error.message.split())[:200].rstrip(".")
     return f"Discord says: {words} (code {error.code})" if error.code else f"Discord says: {words}"
+
+
+def is_final(error: DiscordError) -> bool:
+    """Tell whether asking again is of no use: what is asked for is not there, or not for this bot.
+
+    A token that is refused is another matter: there will be a better one, and what waits must not be passed over.
+    """
+    return isinstance(error, Refusal) and error.status in _FINAL

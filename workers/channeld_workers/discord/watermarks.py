@@ -1,13 +1,15 @@
 """How far each channel has been read: the end of the run of messages that the daemon has answered for good.
 
-Kept by the daemon, a moment late: what is offered twice because of that is one message there.
+Messages may be told in another order than that of their ids. So reading begins a little before that end, and leaves
+out what is known to have been answered: offered again, a message would be one with the first, but a command would be
+carried out twice. Kept by the daemon, a moment late.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from channeld_workers.discord.ids import made_at, snowflake
@@ -17,6 +19,12 @@ _PARENT: Final = "parent:"
 _LATER_S: Final = 1.0
 _KEPT_S: Final = 90 * 86400.0
 """A channel that was silent for so long is one never seen before."""
+_UNORDERED: Final = 5000 << 22
+"""Five seconds, as ids: how far messages are thought to be told out of order."""
+_LATELY_S: Final = 3600.0
+"""For so long a channel is read from before its end: the daemon certainly knows what it was offered."""
+_MOST_RECENT: Final = 10
+"""Ids of a channel that are known to have been answered, the end among them: a fact of the daemon's holds so many."""
 _DAY: Final = 86_400_000 << 22
 """As ids: how exactly it is kept when a thread of a channel was last read."""
 
@@ -30,7 +38,8 @@ class Watermarks:
 
     def __init__(self, remember: Callable[[dict[str, str]], None]) -> None:
         self._remember = remember
-        self._read: dict[int, int] = {}
+        self._read: dict[int, tuple[int, ...]] = {}
+        """The latest ids that were answered, in their order; the last is the end."""
         self._parents: dict[int, int] = {}
         """Channels with threads that were read: the threads may be archived by now, and forums have no messages."""
         self._news: dict[str, str] = {}
@@ -41,18 +50,29 @@ class Watermarks:
         oldest = time.time() - _KEPT_S
         for key, value in marks.items():
             prefix, colon, number = key.partition(":")
-            channel, message = snowflake(number), snowflake(value)
-            known = {_PREFIX: self._read, _PARENT: self._parents}.get(prefix + colon)
-            if channel is None or message is None or known is None:
+            channel, messages = snowflake(number), [snowflake(each) for each in value.split(",")[:_MOST_RECENT]]
+            known = sorted(each for each in messages if each is not None)
+            if channel is None or not known:
                 continue
-            if made_at(message) >= oldest:
-                known[channel] = max(message, known.get(channel, 0))
-            else:
+            if made_at(known[-1]) < oldest:
                 self._note(key, "")
+            elif prefix + colon == _PREFIX:
+                self._read[channel] = tuple(known)
+            elif prefix + colon == _PARENT:
+                self._parents[channel] = known[-1]
 
     def of(self, channel: int) -> int | None:
         """Return the id up to which a channel was read, None for one never seen before."""
-        return self._read.get(channel)
+        return self._read[channel][-1] if channel in self._read else None
+
+    def begin(self, channel: int) -> int | None:
+        """Return behind which id a channel is to be read, None for one never seen before."""
+        end = self.of(channel)
+        return end - _UNORDERED if end is not None and time.time() - made_at(end) < _LATELY_S else end
+
+    def is_answered(self, channel: int, message: int) -> bool:
+        """Tell whether a message is known to have been answered for good."""
+        return message in self._read.get(channel, ())
 
     @property
     def channels(self) -> list[int]:
@@ -62,13 +82,15 @@ class Watermarks:
     @property
     def latest(self) -> int:
         """The id of the latest message of all, 0 if there is none: about when this account was last heard by us."""
-        return max(self._read.values(), default=0)
+        return max((recent[-1] for recent in self._read.values()), default=0)
 
-    def raise_to(self, channel: int, message: int) -> None:
-        """Everything up to a message has been answered for good."""
-        if message > self._read.get(channel, 0):
-            self._read[channel] = message
-            self._note(f"{_PREFIX}{channel}", str(message))
+    def answered(self, channel: int, messages: Iterable[int]) -> None:
+        """Messages of a channel, and all before the first of them, have been answered for good."""
+        recent = sorted({*self._read.get(channel, ()), *messages})[-_MOST_RECENT:]
+        recent = [each for each in recent if each >= recent[-1] - _UNORDERED]
+        if recent and tuple(recent) != self._read.get(channel):
+            self._read[channel] = tuple(recent)
+            self._note(f"{_PREFIX}{channel}", ",".join(map(str, recent)))
 
     def thread_read(self, parent: int, message: int) -> None:
         """A message in a thread of a channel is wanted."""
