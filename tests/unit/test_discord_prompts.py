@@ -20,6 +20,7 @@ from channeld.ipc.messages import (
     Shown,
     Typing,
 )
+from channeld_workers import courtesies as shared_courtesies
 from channeld_workers.discord import courtesies as courtesies_module
 from channeld_workers.discord import interactions as interactions_module
 from channeld_workers.discord.courtesies import Courtesies
@@ -467,7 +468,7 @@ async def test_what_cannot_be_read_costs_nothing(server, general, ada, daemon, a
 @pytest.fixture
 def courtesies(runtime, api):
     """Return small things that a bot does."""
-    return Courtesies(runtime, api, settings(ack_reaction="👀"))
+    return Courtesies(runtime, api, "👀")
 
 
 async def test_typing_shows_until_claude_is_done(server, general, ada, courtesies, monkeypatch):
@@ -496,7 +497,7 @@ async def test_what_is_on_disk_is_marked_and_a_chat_told_once_that_nobody_listen
     server, general, ada, courtesies, monkeypatch
 ):
     """If that is so for some seconds."""
-    monkeypatch.setattr(courtesies_module, "ABSENT_AFTER_S", 0.0)
+    monkeypatch.setattr(shared_courtesies, "ABSENT_AFTER_S", 0.0)
     courtesies.presence(Presence(listening=False, text="Nobody listens."))
     first, second = ada.write(general, "one"), ada.write(general, "two")
     courtesies.taken_in(f"discord:{general.id}", str(first.id))

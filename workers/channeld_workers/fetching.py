@@ -1,17 +1,18 @@
-"""Brings a file from an address into the inbox, within the limits of its size and of the disk."""
+"""Brings files of messages into the inbox, within the limits of their size and of the disk."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
 from channeld.core.event import size_text
-from channeld.ipc.messages import Attachment
+from channeld.ipc.messages import Attachment, Fetch, Fetched, NotFetched
 from channeld_workers.files import save
 
 _CONNECT_S: Final = 10.0
@@ -21,6 +22,11 @@ _SILENT_S: Final = 30.0
 """How long the server may send nothing."""
 _CHUNK_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
+_AT_ONCE: Final = 4
+"""Files that are fetched side by side; the others wait."""
+_TRIES: Final = 3
+_LONGEST_WAIT_S: Final = 20.0
+"""What asks to wait for longer is given up: others wait for its place."""
 
 
 class Unfetchable(Exception):
@@ -28,7 +34,14 @@ class Unfetchable(Exception):
 
 
 class Interrupted(Exception):
-    """A file could not be had now."""
+    """A file could not be had now; the text says why, for Claude and for people.
+
+    ``delay_s`` is how long the platform asks to wait, None where it does not.
+    """
+
+    def __init__(self, reason: str, delay_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.delay_s = delay_s
 
 
 class Inbox:
@@ -79,7 +92,7 @@ class Inbox:
         with tempfile.TemporaryFile(dir=self._folder) as draft:
             async with session.get(address, timeout=timeout, allow_redirects=False, **options) as answer:
                 if answer.status != 200:
-                    raise Interrupted(f"HTTP status {answer.status}")
+                    raise Interrupted(f"the file could not be fetched (HTTP status {answer.status})")
                 async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
                     got += len(chunk)
                     if got > self._max_bytes:
@@ -89,6 +102,53 @@ class Inbox:
                 raise Interrupted("the file was cut off")
             draft.seek(0)
             return await asyncio.to_thread(save, draft, name, self._folder)
+
+
+class Downloads(ABC):
+    """Fetches the files of a platform.
+
+    Args:
+        title: of the platform, for people.
+        inbox: where files go.
+    """
+
+    def __init__(self, title: str, inbox: Inbox) -> None:
+        self._title, self._inbox = title, inbox
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def fetch(self, wanted: Fetch) -> Fetched | NotFetched:
+        """Fetch a file, and return when it is on disk, or why it cannot be had."""
+        async with self._slots:
+            reason = ""
+            for attempt in range(_TRIES):
+                wait_s = 2.0**attempt
+                try:
+                    await self._inbox.check_room()
+                    saved = await self._save(wanted)
+                    return Fetched(ref=wanted.ref, path=saved.path or "", mime=saved.mime, size=saved.size)
+                except Unfetchable as error:
+                    reason = str(error)
+                    break
+                except Interrupted as error:
+                    reason, wait_s = str(error), error.delay_s if error.delay_s is not None else wait_s
+                    if wait_s > _LONGEST_WAIT_S:
+                        break
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    reason = f"{self._title} could not be reached ({type(error).__name__})"
+                except OSError as error:  # not of the network: those are the ones above
+                    reason = f"the disk does not take it: {error.strerror}"
+                    break
+                await asyncio.sleep(wait_s)
+            return NotFetched(ref=wanted.ref, reason=reason)
+
+    @abstractmethod
+    async def _save(self, wanted: Fetch) -> Attachment:
+        """Bring a file into the inbox.
+
+        Raises:
+            Unfetchable: it cannot be had.
+            Interrupted: it cannot be had now.
+        """
 
 
 def _used_bytes(folder: Path) -> int:

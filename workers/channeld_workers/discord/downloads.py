@@ -2,81 +2,58 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from channeld.ipc.messages import Fetch, Fetched, NotFetched
-from channeld_workers.discord.api import Api, DiscordError, Refusal, TooFast
+from channeld.ipc.messages import Attachment, Fetch
+from channeld_workers import fetching
+from channeld_workers.discord.api import Api, DiscordError, TooFast
 from channeld_workers.discord.content import find_file, read_token
+from channeld_workers.discord.ids import snowflake
+from channeld_workers.discord.refusals import is_final
 from channeld_workers.discord.settings import Settings
 from channeld_workers.fetching import Inbox, Interrupted, Unfetchable
-from channeld_workers.raw import Raw
-
-_AT_ONCE: Final = 4
-"""Files that are fetched side by side; the others wait."""
-_TRIES: Final = 3
-_LONGEST_WAIT_S: Final = 20.0
+from channeld_workers.raw import Raw, table
 
 
-class Downloads:
+class Downloads(fetching.Downloads):
     """Fetches files of a bot's messages."""
 
     def __init__(self, api: Api, settings: Settings, inbox: Path, proxy: str | None) -> None:
+        super().__init__("Discord", Inbox(inbox, settings.max_download_bytes, settings.inbox_quota_bytes))
         self._api, self._proxy = api, proxy
-        self._inbox = Inbox(inbox, settings.max_download_bytes, settings.inbox_quota_bytes)
         self._own = urlsplit(settings.api_base_url)
-        self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def fetch(self, wanted: Fetch) -> Fetched | NotFetched:
-        """Fetch a file, and return when it is on disk, or why it cannot be had."""
-        async with self._slots:
-            reason = ""
-            for attempt in range(_TRIES):
-                try:
-                    return await self._fetch(wanted)
-                except Unfetchable as error:
-                    return NotFetched(ref=wanted.ref, reason=str(error))
-                except TooFast as wait:
-                    reason = "Discord asks to wait"
-                    if wait.delay_s > _LONGEST_WAIT_S:  # others wait for this place
-                        break
-                    await asyncio.sleep(wait.delay_s)
-                except Refusal:
-                    reason = "Discord does not have it any more"
-                    break
-                except (DiscordError, aiohttp.ClientError, TimeoutError, Interrupted) as error:
-                    reason = f"Discord could not be reached ({type(error).__name__})"
-                    await asyncio.sleep(2**attempt)
-                except OSError as error:  # not of the network: those are the ones above
-                    reason = f"the disk does not take it: {error.strerror}"
-                    break
-            return NotFetched(ref=wanted.ref, reason=reason)
-
-    async def _fetch(self, wanted: Fetch) -> Fetched:
-        await self._inbox.check_room()
+    async def _save(self, wanted: Fetch) -> Attachment:
         file = await self._find(wanted.token)
         address, size = file.get("url"), file.get("size")
         if not isinstance(address, str) or not self._is_trusted(address):
             raise Unfetchable("Discord gives no link to it")
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            saved = await self._inbox.download(
+            return await self._inbox.download(
                 session, address, wanted.name, size if isinstance(size, int) else None, proxy=self._proxy
             )
-        return Fetched(ref=wanted.ref, path=saved.path or "", mime=saved.mime, size=saved.size)
 
     async def _find(self, token: str) -> Raw:
         """Return the attachment that a token names, as its message has it now."""
         wanted = read_token(token)
         if wanted is None:
             raise Unfetchable("it is not known any more")
-        message = await self._api.call(
-            "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=wanted.channel_id,
-            message_id=wanted.message_id,
-        )  # fmt: skip
+        try:
+            message = await self._api.call(
+                "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=wanted.channel_id,
+                message_id=wanted.message_id,
+            )  # fmt: skip
+        except TooFast as wait:
+            raise Interrupted("Discord asks to wait", wait.delay_s) from None
+        except DiscordError as error:
+            if is_final(error):
+                raise Unfetchable("Discord does not have it any more") from None
+            raise Interrupted(f"Discord could not be reached ({type(error).__name__})") from None
+        if snowflake(table(message).get("id")) != wanted.message_id:
+            raise Interrupted("what answered is not Discord")
         found = find_file(message, wanted.attachment_id)
         if found is None:
             raise Unfetchable("its sender has taken it back")

@@ -7,7 +7,6 @@ frame of an unexpected shape costs a reconnect behind it, and a dispatch of an u
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
@@ -18,6 +17,7 @@ import yarl
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.http import Route
 
+from channeld_workers.backoff import pause_s
 from channeld_workers.discord import refusals
 from channeld_workers.discord.api import MOST_WAIT_S, Api, BadToken, DiscordError, Refusal, log_in
 from channeld_workers.process import BadCredentials, BadSettings
@@ -220,8 +220,7 @@ class Gateway:
         self._runtime.log.info("gateway_lost", reason=reason, failures=self._failures)
         if self._failures >= _TROUBLE_AFTER:
             self._tell("unreachable", f"Discord cannot be reached: {reason}.", "It is tried again for ever.")
-        ceiling = _WAITS_S[min(self._failures, len(_WAITS_S)) - 1]
-        await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+        await asyncio.sleep(pause_s(_WAITS_S, self._failures - 1))
 
     def _tell(self, code: str, text: str, hint: str) -> None:
         if self._told != code:

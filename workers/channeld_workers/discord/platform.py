@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from channeld.ipc.messages import (
     Send,
     Typing,
 )
+from channeld_workers.backoff import pause_s
 from channeld_workers.discord.api import DiscordError
 from channeld_workers.discord.courtesies import Courtesies
 from channeld_workers.discord.downloads import Downloads
@@ -77,7 +77,7 @@ class DiscordPlatform:
         proxy = proxy_for(settings.api_base_url)
         self._gateway = gateway = Gateway(runtime, settings.api_base_url, settings.gateway_url, proxy, self._take)
         api = gateway.api
-        self._courtesies = Courtesies(runtime, api, settings)
+        self._courtesies = Courtesies(runtime, api, settings.ack_reaction)
         self._sender = Sender(api, settings, time.time)
         self._downloads = Downloads(api, settings, runtime.inbox, proxy)
         self._prompts = Prompts(runtime, api)
@@ -153,8 +153,7 @@ class DiscordPlatform:
             self._runtime.trouble(
                 "unreachable", "Discord cannot be reached: no messages come or go.", "It is tried again for ever."
             )
-            ceiling = _WAITS_S[min(tries, len(_WAITS_S) - 1)]
-            await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+            await asyncio.sleep(pause_s(_WAITS_S, tries))
             tries += 1
             try:
                 await self._learn_account(gateway)

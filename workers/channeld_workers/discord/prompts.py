@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +18,7 @@ import msgspec
 
 from channeld.core.prompts import NOT_ALLOWED
 from channeld.ipc.messages import Accepted, Inbound, Prompt
+from channeld_workers.backoff import pause_s
 from channeld_workers.discord import refusals, uploads
 from channeld_workers.discord.api import Api, DiscordError, NotReached, Refusal, TooFast
 from channeld_workers.discord.cards import card
@@ -29,7 +29,7 @@ from channeld_workers.raw import table
 from channeld_workers.runtime import Runtime
 
 _KEPT: Final = 200
-_LONGEST_WAIT_S: Final = 60.0
+_WAITS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _MOST_DOUBTFUL: Final = 6
 """Tries of which nobody can tell whether the card stands in the chat by now."""
 OVER: Final = "Nobody waits for this answer any more."
@@ -107,7 +107,7 @@ class Prompts:
                     if doubtful >= _MOST_DOUBTFUL:
                         self._shown[key] = prompt
                         continue
-                await asyncio.sleep(min(2.0 ** min(tries, 6), _LONGEST_WAIT_S) * (0.5 + random.random() / 2))
+                await asyncio.sleep(pause_s(_WAITS_S, tries))
             except Exception:  # it is told anew to every process: it must not end each of them
                 self._runtime.log.exception("prompt_not_shown", prompt=prompt.id)
                 self._shown[key] = prompt

@@ -7,7 +7,6 @@ nobody can tell the outcome of is simply tried again.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 import discord
 
 from channeld.ipc.messages import Failed, RetryAfter, Send, Sent, Split, Uncertain
+from channeld_workers.backoff import pause_s
 from channeld_workers.discord import letters, refusals, uploads
 from channeld_workers.discord.api import Api, DiscordError, NotReached, Refusal, TooFast, Unknown
 from channeld_workers.discord.channels import channel_of, is_id, quoting
@@ -98,8 +98,8 @@ class Sender:
         is_message = part.kind == "message"
         repeated, problem = part.tried_at is not None, ""
         doubted = False
-        for pause_s in (*_AGAIN_S, None):
-            wait_s = pause_s
+        for again_s in (*_AGAIN_S, None):
+            wait_s = again_s
             left_s = max(0.0, since + PROTECTED_S + _MORE_S - self._clock()) if repeated and is_message else None
             try:
                 async with asyncio.timeout(left_s):  # what waits longer for its turn would not be protected any more
@@ -192,8 +192,7 @@ class Sender:
         if isinstance(error, TooFast):
             return RetryAfter(ref=ref, delay_s=error.delay_s)
         number = self._failures[channel] = self._failures.get(channel, -1) + 1
-        ceiling = _RETRY_S[min(number, len(_RETRY_S) - 1)]
-        return RetryAfter(ref=ref, delay_s=ceiling * (0.5 + random.random() / 2))
+        return RetryAfter(ref=ref, delay_s=pause_s(_RETRY_S, number))
 
     def _refused(self, part: Send, error: Refusal, *, doubtful: bool) -> Outcome:
         if error.status == refusals.BAD_TOKEN:

@@ -86,7 +86,7 @@ class Intake:
         event.mentioned = event.mentioned or event.album in self._addressed
         answer = await self._runtime.offer(event)
         if event.kind == "message" and isinstance(answer, Accepted) and not (answer.duplicate or answer.command):
-            self._courtesies.taken_in(event.chat, event.message_id, self._settings.ack_reaction)
+            self._courtesies.taken_in(event.chat, event.message_id)
         return answer
 
     async def _take_tap(self, tap: Tap, update: dict[str, Any]) -> Accepted | Refused | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import Final
 
 from telegram.error import InvalidToken, TelegramError
@@ -20,6 +19,7 @@ from channeld.ipc.messages import (
     Send,
     Typing,
 )
+from channeld_workers.backoff import pause_s
 from channeld_workers.runtime import BadCredentials, Outcome, Runtime
 from channeld_workers.telegram.api import Client
 from channeld_workers.telegram.courtesies import Courtesies
@@ -84,7 +84,7 @@ class TelegramPlatform:
                 hint=f"Copy it from @BotFather whole, then: channeld setup {runtime.worker}",
             ) from None
         await client.open()
-        self._courtesies = Courtesies(runtime, client)
+        self._courtesies = Courtesies(runtime, client, self._settings.ack_reaction)
         self._sender = Sender(client, self._settings, self._moved, self._doubt)
         self._downloads = Downloads(client, self._settings, runtime.inbox)
         self._prompts = Prompts(runtime, client)
@@ -143,8 +143,7 @@ class TelegramPlatform:
             self._runtime.trouble(
                 "unreachable", "Telegram cannot be reached: no messages come or go.", "It is tried again for ever."
             )
-            ceiling = _WAITS_S[min(tries, len(_WAITS_S) - 1)]
-            await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+            await asyncio.sleep(pause_s(_WAITS_S, tries))
             tries += 1
             try:
                 await self._learn_account(client)

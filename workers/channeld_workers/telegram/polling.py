@@ -7,13 +7,13 @@ them; and one that it cannot read costs its whole batch. Here the raw list is re
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import Any, Final
 
 from telegram.error import Conflict, InvalidToken, TelegramError
 
 from channeld.ipc.messages import Accepted, Refused
+from channeld_workers.backoff import pause_s
 from channeld_workers.runtime import BadCredentials, Runtime
 from channeld_workers.telegram.api import POLL_S, Client, TooFast
 from channeld_workers.telegram.intake import Intake, must_go_alone
@@ -152,9 +152,7 @@ class Poller:
             self._told = None
 
     async def _pause(self, waits_s: tuple[float, ...]) -> None:
-        """Wait, longer with every failure, and never in step with others."""
-        ceiling = waits_s[min(self._failures, len(waits_s) - 1)]
-        await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+        await asyncio.sleep(pause_s(waits_s, self._failures))
 
 
 async def check_token(client: Client, worker: str = "WORKER") -> dict[str, Any]:

@@ -7,7 +7,6 @@ has to survive.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 
 from channeld.core.prompts import NOT_ALLOWED
 from channeld.ipc.messages import Accepted, Inbound, Prompt
+from channeld_workers.backoff import pause_s
 from channeld_workers.runtime import Runtime
 from channeld_workers.telegram.api import Client, NotReached, TooFast
 from channeld_workers.telegram.cards import card
@@ -26,7 +26,7 @@ from channeld_workers.telegram.keyboards import CHOICE, DONE, chosen_in, read_da
 from channeld_workers.telegram.updates import Tap
 
 _KEPT: Final = 200
-_LONGEST_WAIT_S: Final = 60.0
+_WAITS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _MOST_DOUBTFUL: Final = 6
 """Tries of which nobody can tell whether the card stands in the chat by now."""
 _UNCHANGED: Final = "message is not modified"
@@ -99,7 +99,7 @@ class Prompts:
                     if doubtful >= _MOST_DOUBTFUL:
                         self._shown[key] = prompt
                         continue
-                await asyncio.sleep(min(2.0 ** min(tries, 6), _LONGEST_WAIT_S) * (0.5 + random.random() / 2))
+                await asyncio.sleep(pause_s(_WAITS_S, tries))
             except Exception:  # it is told anew to every process: it must not end each of them
                 self._runtime.log.exception("prompt_not_shown", prompt=prompt.id)
                 self._shown[key] = prompt

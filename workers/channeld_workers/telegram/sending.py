@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Te
 
 from channeld.core.model import Attachment
 from channeld.ipc.messages import Failed, RetryAfter, Send, Sent, Split, Uncertain
+from channeld_workers.backoff import pause_s
 from channeld_workers.files import safe_name
 from channeld_workers.runtime import Outcome
 from channeld_workers.telegram import letters, media, reactions
@@ -198,8 +198,7 @@ class Sender:
                 return RetryAfter(ref=ref, delay_s=delay_s)
             case NotReached():
                 number = self._failures[chat.id] = self._failures.get(chat.id, -1) + 1
-                ceiling = _RETRY_S[min(number, len(_RETRY_S) - 1)]
-                return RetryAfter(ref=ref, delay_s=ceiling * (0.5 + random.random() / 2))
+                return RetryAfter(ref=ref, delay_s=pause_s(_RETRY_S, number))
             case ChatMigrated(new_chat_id=new):
                 await self._moved(chat.id, new)
                 return RetryAfter(ref=ref, delay_s=0.0)
