@@ -37,6 +37,7 @@ from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Supervisor
+from channeld.daemon.switchboard import Switchboard
 from channeld.daemon.tools import Toolbox
 from channeld.daemon.turnkeeper import Turnkeeper
 from channeld.daemon.waiting import Waiting
@@ -121,11 +122,12 @@ class App:
             notices, self._waiting, config.sessions.default, waits_for_turns=config.delivery.busy == "wait"
         )
         self._router = Router(
-            self._mailbox, self._outbox, self._timeline, turnbook, self._health, lookout, notices, access, prompts,
-            self._waiting, Incomplete(self._database), Marks(self._database),
+            self._mailbox, self._outbox, turnbook, self._health, lookout, notices, access, prompts, self._waiting,
+            Incomplete(self._database),
         )  # fmt: skip
+        board = Switchboard(self._router, self._mailbox, self._timeline, access, prompts, Marks(self._database))
         platforms = {worker.name: worker.platform for worker in workers}
-        outgoing = Outgoing(self._router.outbound, spool, platforms, self._router.capabilities)
+        outgoing = Outgoing(self._router.outbound, spool, platforms, board.capabilities)
         self._turnkeeper = Turnkeeper(
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
@@ -147,9 +149,7 @@ class App:
         hooks = Hooks(self._turnkeeper, self._asking)
         toolbox = Toolbox(self._router, outgoing, hooks, self._mailbox, self._outbox, self._timeline, access)
         self._sessions = Sessions(self._router, toolbox, self._asking, workers)
-        self._supervisors = {
-            worker.name: Supervisor(worker, paths, self._router, self._health, limits) for worker in workers
-        }
+        self._supervisors = {worker.name: Supervisor(worker, paths, board, self._health, limits) for worker in workers}
         commands = Commands(
             paths, self._health, self._router, self._sessions, self._supervisors, access,
             mailbox=self._mailbox, outbox=self._outbox, timeline=self._timeline, outgoing=outgoing,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -21,7 +20,7 @@ from channeld.core.turns import RECEIPT_S
 from channeld.daemon.access import Access
 from channeld.daemon.fetching import Fetching
 from channeld.daemon.health import Health
-from channeld.daemon.link import Outcome, WorkerLink
+from channeld.daemon.link import WorkerLink
 from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
@@ -32,14 +31,10 @@ from channeld.faultpoint import reach
 from channeld.ipc import messages as m
 from channeld.store.incomplete import Incomplete
 from channeld.store.mailbox import Acceptance, Mailbox, own
-from channeld.store.marks import Marks
 from channeld.store.outbox import Outbox
-from channeld.store.timeline import Timeline
 from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
-_LONGEST_MARK = 200
-"""Characters of what a worker remembers, and of its name."""
 _STORE_RETRY_S = 1.0
 
 
@@ -50,7 +45,6 @@ class Router:
         self,
         mailbox: Mailbox,
         outbox: Outbox,
-        timeline: Timeline,
         turnbook: Turnbook,
         health: Health,
         lookout: Lookout,
@@ -59,14 +53,12 @@ class Router:
         prompts: Prompts,
         waiting: Waiting,
         incomplete: Incomplete,
-        marks: Marks,
     ) -> None:
         """Wire it.
 
         Args:
             mailbox: received messages.
             outbox: what is sent.
-            timeline: history.
             turnbook: what hooks said of sessions.
             health: where trouble is reported.
             lookout: knows who listens.
@@ -75,20 +67,16 @@ class Router:
             prompts: what people are asked.
             waiting: what waits for more than a free session.
             incomplete: events that are not complete.
-            marks: what workers remember.
         """
-        self._mailbox, self._timeline, self._turnbook, self._health = mailbox, timeline, turnbook, health
+        self._mailbox, self._turnbook, self._health = mailbox, turnbook, health
         self._served: dict[str, int] = {}
         """Chats by when they had their last turn, as a number that grows with each."""
         self.notices, self._access, self._prompts, self._waiting = notices, access, prompts, waiting
-        self._marks = marks
         waiting.wake = self.wake
         self.fetching = Fetching(incomplete, lambda events: self.wake())
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.lookout = lookout
         self.sessions = lookout.sessions
-        self.capabilities: dict[str, m.Capabilities] = {}
-        """What each worker said that it can do when it was last connected."""
         self._wake = asyncio.Event()
         self.session_pushed: Callable[[Session], None] = lambda session: None
         """Called when events were pushed to a session."""
@@ -364,103 +352,6 @@ class Router:
         """Put an event of channeld's own into the mailbox, for Claude to read."""
         await self._mailbox.accept(worker, [event], None, 0, time.time(), own)
         self.wake()
-
-    # -- workers (the supervisor's switchboard)
-
-    async def worker_ready(self, link: WorkerLink) -> None:
-        """Begin to give a worker what waits for it."""
-        self.capabilities[link.name] = link.capabilities
-        self.notices.worker_ready(link)
-        await self._prompts.worker_ready(link)
-        self.notices.greet(link)
-        await self.outbound.worker_ready(link)
-        await self.fetching.worker_ready(link)
-
-    async def worker_gone(self, link: WorkerLink) -> None:
-        """Settle what it was doing."""
-        self.notices.worker_gone(link)
-        self.fetching.worker_gone(link)
-        await self.outbound.worker_gone(link)
-
-    async def settled(self, link: WorkerLink, outcome: Outcome) -> None:
-        """Record the outcome of a send."""
-        await self.outbound.settled(link, outcome)
-
-    async def fetched(self, link: WorkerLink, answer: m.Fetched | m.NotFetched) -> None:
-        """Record what became of a file."""
-        await self.fetching.answered(link, answer)
-
-    async def told(self, link: WorkerLink, news: m.Albums | m.Shown | m.Withdrawn | m.Remember) -> None:
-        """Take a fact that asks for no answer."""
-        match news:
-            case m.Albums(open=still_open):
-                await self.fetching.albums(link, still_open)
-            case m.Shown():
-                await self._prompts.shown(link, news)
-            case m.Withdrawn():
-                await self._withdraw(link, news)
-            case m.Remember(marks=marks):
-                fine = {key: value for key, value in marks.items() if max(len(key), len(value)) <= _LONGEST_MARK}
-                with contextlib.suppress(StoreUnavailable):  # the worker does some work again, at worst
-                    await self._marks.put(link.name, fine)
-
-    async def _withdraw(self, link: WorkerLink, news: m.Withdrawn) -> None:
-        """Give up a message that waits and was deleted by its sender."""
-        try:
-            dropped = await self._mailbox.withdraw(link.name, news.chat, news.message_id, time.time())
-        except StoreUnavailable:
-            return  # then Claude is given it: nobody has promised otherwise
-        if dropped:
-            log.info("message_withdrawn", worker=link.name, chat=news.chat, message_id=news.message_id)
-            await self.notices.events_changed(dropped)
-            self.lookout.tell_who_waits()
-            self.wake()
-
-    async def moved(self, link: WorkerLink, news: m.Moved) -> None:
-        """Let what belongs to a chat go to its new id."""
-        if not (is_chat_of(link.name, news.chat) and is_chat_of(link.name, news.to)):
-            link.send(
-                m.Refused(ref=news.ref, code="foreign_chat", text=f"This worker's chats begin with {link.name}:.")
-            )
-            return
-        try:
-            await self._access.move_chat(link.name, news.chat, news.to)
-        except StoreUnavailable as trouble:
-            link.send(m.Refused(ref=news.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
-            return
-        link.send(m.Accepted(ref=news.ref))
-        self.wake()
-        self.outbound.wake(link.name)
-
-    async def asked(self, link: WorkerLink, question: m.AskHistory | m.AskMarks) -> None:
-        """Answer a worker that asks for what it remembers, or for the history of one of its chats."""
-        if isinstance(question, m.AskMarks):
-            try:
-                answer: m.Message = m.Marks(ref=question.ref, marks=await self._marks.of(link.name))
-            except StoreUnavailable as trouble:
-                answer = m.Refused(ref=question.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True)
-            link.send(answer)
-            return
-        if not is_chat_of(link.name, question.chat):
-            link.send(m.Refused(ref=question.ref, code="foreign_chat", text="That is no chat of this worker."))
-            return
-        try:
-            if question.only is not None:
-                item = await self._timeline.item(question.chat, question.only)
-                items, more = [item] if item is not None else [], False
-            else:
-                items, more = await self._timeline.history(
-                    question.chat, after=question.after, before=question.before, limit=question.limit
-                )
-        except StoreUnavailable as trouble:
-            link.send(m.Refused(ref=question.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
-            return
-        kept = m.fit(items, newest=question.after is None)
-        link.send(m.History(ref=question.ref, items=kept, more=more or len(kept) < len(items)))
-
-    async def answered_prompt(self, link: WorkerLink, answer: m.AnswerPrompt) -> None:
-        """Take the answer to a prompt."""
-        await self._prompts.answered(link, answer)
 
     # -- telling Claude
 

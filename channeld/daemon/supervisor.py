@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -17,8 +17,9 @@ from channeld.core.restart import RestartPolicy, Verdict
 from channeld.credentials import find_token, make_token
 from channeld.daemon.health import Health
 from channeld.daemon.limits import Limits
-from channeld.daemon.link import Hub, WorkerLink
+from channeld.daemon.link import WorkerLink
 from channeld.daemon.process import Process, worker_argv
+from channeld.daemon.switchboard import Switchboard
 from channeld.ipc.messages import Drain, Trouble
 from channeld.paths import Paths
 from channeld.platforms import PLATFORMS
@@ -26,16 +27,6 @@ from channeld.platforms import PLATFORMS
 log = structlog.get_logger()
 _BEATS_IN_SILENCE = 3
 """So many beats fit into the time that a worker may be silent."""
-
-
-class Switchboard(Hub, Protocol):
-    """Who wants to know when a worker can be used."""
-
-    async def worker_ready(self, link: WorkerLink) -> None:
-        """Begin to give it work."""
-
-    async def worker_gone(self, link: WorkerLink) -> None:
-        """Settle what it was doing."""
 
 
 class Supervisor:
