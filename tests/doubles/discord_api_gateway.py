@@ -54,6 +54,7 @@ class Gateway:
         self.resumes = 0
         self.heartbeats = 0
         self.refuses: int | None = None  # a status that answers connections instead
+        self.holds_guilds = False  # sessions begin, but are told of no guild
         self.greets = True  # otherwise no HELLO comes
         self.connections: list[Connection] = []
         self.sessions: list[Session] = []
@@ -281,7 +282,7 @@ class Gateway:
         connection.session = session
         self.sessions.append(session)
         session.tell("READY", self._ready(session))
-        if intents & Intent.GUILDS:
+        if intents & Intent.GUILDS and not self.holds_guilds:
             for guild in self._world.guilds.values():
                 session.tell("GUILD_CREATE", self._world.whole_guild(guild))
 

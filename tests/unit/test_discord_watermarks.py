@@ -47,6 +47,22 @@ async def test_after_months_a_channel_is_one_never_seen():
     assert (later.of(7), kept) == (None, {"read:7": ""})
 
 
+async def test_looking_back_is_ended_by_the_process_that_has_looked():
+    """Until then the moment stays, though later messages were answered."""
+    _, kept = await remembered([NOW - 9 * SECOND])
+    for answered in (NOW - 2 * SECOND, NOW - SECOND):
+        marks = Watermarks(kept.update)
+        marks.load(kept)
+        assert marks.look_back() == NOW - 9 * SECOND
+        marks.answered(7, [answered])
+        marks.flush()
+    marks.looked_back()
+    marks.flush()
+    later = Watermarks(kept.update)
+    later.load(kept)
+    assert later.look_back() == NOW - SECOND
+
+
 @given(st.dictionaries(st.text(max_size=30), st.text(alphabet="0123456789,:x", max_size=200)))
 async def test_marks_of_another_version_stop_nothing(marks):
     """Whatever the daemon has kept."""

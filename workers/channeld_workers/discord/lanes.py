@@ -75,6 +75,7 @@ class Lanes:
         marks: how far each channel was read.
         handle: offers items of a channel in their order, and returns the daemon's answers; None where there was
             nothing to offer.
+        closed: hears of a channel of which nothing is wanted.
         limit: messages that are read of a channel's history at once, the latest.
     """
 
@@ -84,9 +85,11 @@ class Lanes:
         api: Api,
         marks: Watermarks,
         handle: Callable[[int, list[Item]], Awaitable[list[Answer]]],
+        closed: Callable[[int], None],
         limit: int,
     ) -> None:
-        self.runtime, self.api, self.marks, self.handle, self.limit = runtime, api, marks, handle, limit
+        self.runtime, self.api, self.marks, self.handle = runtime, api, marks, handle
+        self.closed, self.limit = closed, limit
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self._lanes: dict[int, _Lane] = {}
 
@@ -220,5 +223,4 @@ class _Lane:
         if wanted:
             marks.answered(self._channel, numbers)
         else:
-            marks.forget(self._channel)
-            marks.flush()  # else it would be read again if it is opened now
+            self._lanes.closed(self._channel)

@@ -16,6 +16,7 @@ from channeld_workers.discord.ids import made_at, snowflake
 
 _PREFIX: Final = "read:"
 _PARENT: Final = "parent:"
+_SINCE: Final = "since:1"
 _LATER_S: Final = 1.0
 _KEPT_S: Final = 90 * 86400.0
 """A channel that was silent for so long is one never seen before."""
@@ -42,6 +43,8 @@ class Watermarks:
         """The latest ids that were answered, in their order; the last is the end."""
         self._parents: dict[int, int] = {}
         """Channels with threads that were read: the threads may be archived by now, and forums have no messages."""
+        self._since = 0
+        """See ``look_back``; 0 where that is not under way."""
         self._news: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -54,7 +57,9 @@ class Watermarks:
             known = sorted(each for each in messages if each is not None)
             if channel is None or not known:
                 continue
-            if made_at(known[-1]) < oldest:
+            if key == _SINCE:
+                self._since = known[-1]
+            elif made_at(known[-1]) < oldest:
                 self._note(key, "")
             elif prefix + colon == _PREFIX:
                 self._read[channel] = tuple(known)
@@ -79,10 +84,24 @@ class Watermarks:
         """The channels that were ever read."""
         return list(self._read)
 
-    @property
-    def latest(self) -> int:
-        """The id of the latest message of all, 0 if there is none: about when this account was last heard by us."""
-        return max((recent[-1] for recent in self._read.values()), default=0)
+    def look_back(self) -> int:
+        """Return the id of the latest message of all, 0 if there is none: about when this account was last heard by us.
+
+        It stays the same, also for later processes, until ``looked_back``: what is read meanwhile is no sign that
+        all was found that began before it.
+        """
+        if not self._since:
+            self._since = max((recent[-1] for recent in self._read.values()), default=0)
+            if self._since:
+                self._note(_SINCE, str(self._since))
+                self.flush()
+        return self._since
+
+    def looked_back(self) -> None:
+        """All that began since this account was last heard by us was found."""
+        if self._since:
+            self._since = 0
+            self._note(_SINCE, "")
 
     def answered(self, channel: int, messages: Iterable[int]) -> None:
         """Messages of a channel, and all before the first of them, have been answered for good."""
@@ -93,7 +112,7 @@ class Watermarks:
             self._note(f"{_PREFIX}{channel}", ",".join(map(str, recent)))
 
     def thread_read(self, parent: int, message: int) -> None:
-        """A message in a thread of a channel is wanted."""
+        """A message in a thread of a channel is wanted, or would be if there were one."""
         if message > self._parents.get(parent, 0) + _DAY:
             is_first = parent not in self._parents
             self._parents[parent] = message
@@ -101,9 +120,9 @@ class Watermarks:
             if is_first:
                 self.flush()
 
-    def has_read_thread(self, parent: int) -> bool:
-        """Tell whether a thread of a channel was ever read."""
-        return parent in self._parents
+    def is_known(self, channel: int) -> bool:
+        """Tell whether a channel or a thread of it was ever read, or begun to be listened to."""
+        return channel in self._read or channel in self._parents
 
     def forget(self, channel: int) -> None:
         """Read a channel no more."""
