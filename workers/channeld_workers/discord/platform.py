@@ -22,6 +22,7 @@ from channeld.ipc.messages import (
 from channeld_workers.backoff import pause_s
 from channeld_workers.discord.api import DiscordError
 from channeld_workers.discord.courtesies import Courtesies
+from channeld_workers.discord.doubt import Doubt
 from channeld_workers.discord.downloads import Downloads
 from channeld_workers.discord.gateway import Gateway
 from channeld_workers.discord.ids import snowflake
@@ -78,7 +79,7 @@ class DiscordPlatform:
         self._gateway = gateway = Gateway(runtime, settings.api_base_url, settings.gateway_url, proxy, self._take)
         api = gateway.api
         self._courtesies = Courtesies(runtime, api, settings.ack_reaction)
-        self._sender = Sender(api, settings, time.time)
+        self._sender = Sender(api, settings, time.time, Doubt(runtime, api).cast)
         self._downloads = Downloads(api, settings, runtime.inbox, proxy)
         self._prompts = Prompts(runtime, api)
         self._intake = Intake(runtime, api, settings, self._prompts, self._courtesies)
