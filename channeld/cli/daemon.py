@@ -135,6 +135,15 @@ def start_daemon(paths: Paths) -> None:
     fail("The daemon does not answer.", hint)
 
 
+def wait_until_running(paths: Paths, hint: str) -> None:
+    """Wait until a daemon answers that something else has started; ``hint`` is what to look at if none does."""
+    end = time.monotonic() + _START_LIMIT_S
+    while not is_running(paths):
+        if time.monotonic() > end:
+            fail("The daemon does not answer.", hint)
+        time.sleep(_LOOK_EVERY_S)
+
+
 def _tell_why_it_ended(status: int, error_log: str, begin: int) -> NoReturn:
     """End with what a daemon has said before it ended, which may be a traceback."""
     with open(error_log, encoding="utf-8", errors="replace") as file:

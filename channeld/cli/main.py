@@ -16,6 +16,7 @@ from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
 from channeld.cli.demo import demo
 from channeld.cli.import_official import import_
+from channeld.cli.install import install, uninstall
 from channeld.cli.logs import logs
 from channeld.cli.messages import messages
 from channeld.cli.prompts import prompts
@@ -100,6 +101,6 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 for command in (
     run, start, stop, restart, status, setup, pair, access, prompts, sessions, messages, send, logs, url, demo, mcp,
-    import_, completion,
+    import_, install, uninstall, completion,
 ):  # fmt: skip
     cli.add_command(command)
