@@ -6,6 +6,7 @@ The library waits for its buckets and repeats what was refused as too fast. It a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any, Final
@@ -137,6 +138,9 @@ class Api:
         route = Route(method, path, **ids)
         try:
             return await self._http.request(route, **more)
+        except asyncio.CancelledError:
+            self._let_others_go_on()
+            raise
         except discord.RateLimited as error:
             raise TooFast(error.retry_after) from None
         except discord.DiscordServerError as error:
@@ -149,6 +153,12 @@ class Api:
             raise Unknown(f"the connection broke before the answer ({type(error).__name__})") from None
         except (ValueError, KeyError):  # half an answer to what may have been done
             raise Unknown("the answer cannot be read") from None
+
+    def _let_others_go_on(self) -> None:
+        """End Discord's global wait when it is certainly over: the request that met it would have, had it lived."""
+        over = self._http._global_over
+        if not over.is_set():
+            asyncio.get_running_loop().call_later(MOST_WAIT_S, over.set)
 
 
 def _form(json: Any, uploads: Sequence[discord.File]) -> list[dict[str, Any]]:
