@@ -76,7 +76,7 @@ class Intake:
 
     def _session_began(self) -> None:
         """Read what came while nobody listened, wherever something was read before."""
-        self._begun = self.marks.latest
+        self._begun = self.marks.session_began()
         for channel in self.marks.channels:
             self._lanes.catch_up(channel)
 
@@ -89,7 +89,7 @@ class Intake:
             if not place.has_threads or (self.marks.of(place.id) is None and not self._has_read_thread(place)):
                 continue
             for thread in self.places.threads_of(place.id):
-                self._catch_up_thread(thread.id)
+                self._catch_up_thread(thread)
             self._runtime.spawn(self._look_for_archived(place.id), "archived threads")
 
     def _has_read_thread(self, forum: Place) -> bool:
@@ -98,9 +98,11 @@ class Intake:
             self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id)
         )
 
-    def _catch_up_thread(self, thread: int) -> None:
-        if self.marks.of(thread) is not None or thread > self._begun:
-            self._lanes.catch_up(thread, after=thread - 1)  # a forum's post has the id of its first message
+    def _catch_up_thread(self, thread: Place) -> None:
+        if self.marks.of(thread.id) is not None or thread.id > self._begun:
+            self._lanes.catch_up(thread.id, after=thread.id - 1)  # a forum's post has the id of its first message
+        elif (thread.last_message_id or 0) > self._begun:  # it has the id of the message at which it began
+            self._lanes.catch_up(thread.id, after=self._begun)
 
     async def _look_for_archived(self, channel: int) -> None:
         """Read threads that were begun and put away since this account was last heard by us."""
@@ -111,7 +113,7 @@ class Intake:
         for thread in tables(table(found).get("threads"), _ARCHIVED):
             place = self.places.add(thread)
             if place is not None:
-                self._catch_up_thread(place.id)
+                self._catch_up_thread(place)
 
     # -- one after the other, of each channel
 
@@ -121,6 +123,8 @@ class Intake:
         place = await self._place_of(channel)
         if place is None:
             return [None] * len(items)
+        if place.guild_id is not None and any(table(item.data).get("mention_roles") for item in items):
+            await self._learn_roles(place.guild_id)
         return await asyncio.gather(*(self._handle_one(item, place) for item in items))
 
     async def _handle_one(self, item: Item, place: Place) -> Answer:
@@ -144,6 +148,14 @@ class Intake:
             lambda answer: snowflake(table(answer).get("id")) == channel, "/channels/{channel_id}", channel_id=channel
         )
         return self.places.find(channel) or self.places.add(found)
+
+    async def _learn_roles(self, guild: int) -> None:
+        """Ask for a guild's roles where it was not told yet: a mention of the account's own addresses it."""
+        if not self.places.knows_guild(guild):
+            found = await self._ask(
+                lambda answer: snowflake(table(answer).get("id")) == guild, "/guilds/{guild_id}", guild_id=guild
+            )
+            self.places.add_guild(found)
 
     async def _ask(self, is_right: Callable[[Any], bool], path: str, **more: Any) -> Any:
         """Ask Discord something until it answers itself; None if it refuses to tell."""

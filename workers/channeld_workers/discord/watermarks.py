@@ -16,6 +16,7 @@ from channeld_workers.discord.ids import made_at, snowflake
 
 _PREFIX: Final = "read:"
 _PARENT: Final = "parent:"
+_SINCE: Final = "since:1"
 _LATER_S: Final = 1.0
 _KEPT_S: Final = 90 * 86400.0
 """A channel that was silent for so long is one never seen before."""
@@ -25,6 +26,8 @@ _LATELY_S: Final = 3600.0
 """For so long a channel is read from before its end: the daemon certainly knows what it was offered."""
 _MOST_RECENT: Final = 10
 """Ids of a channel that are known to have been answered, the end among them: a fact of the daemon's holds so many."""
+_SOUGHT_S: Final = 600.0
+"""For so long threads that were begun meanwhile may be looked for, once a session has begun."""
 _DAY: Final = 86_400_000 << 22
 """As ids: how exactly it is kept when a thread of a channel was last read."""
 
@@ -44,6 +47,9 @@ class Watermarks:
         """Channels with threads that were read: the threads may be archived by now, and forums have no messages."""
         self._news: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._since: int | None = None
+        """From which id on threads may have been begun unheard; None: all were found."""
+        self._seeking: asyncio.TimerHandle | None = None
 
     def load(self, marks: dict[str, str]) -> None:
         """Take over what an earlier process has left, and forget what is too old to be of use."""
@@ -56,6 +62,8 @@ class Watermarks:
                 continue
             if made_at(known[-1]) < oldest:
                 self._note(key, "")
+            elif key == _SINCE:
+                self._since = known[-1]
             elif prefix + colon == _PREFIX:
                 self._read[channel] = tuple(known)
             elif prefix + colon == _PARENT:
@@ -83,6 +91,26 @@ class Watermarks:
     def latest(self) -> int:
         """The id of the latest message of all, 0 if there is none: about when this account was last heard by us."""
         return max((recent[-1] for recent in self._read.values()), default=0)
+
+    def session_began(self) -> int:
+        """Return from which id on threads may have been begun unheard, 0 if nothing was ever read.
+
+        As long as they are looked for that stays as it is, also for the next process if this one dies meanwhile: what
+        is read in other channels goes beyond it at once.
+        """
+        since = self._since if self._since is not None else self.latest
+        if since:
+            self._since = since
+            self._note(_SINCE, str(since))
+            self.flush()
+            if self._seeking is not None:
+                self._seeking.cancel()
+            self._seeking = asyncio.get_running_loop().call_later(_SOUGHT_S, self._found_all)
+        return since
+
+    def _found_all(self) -> None:
+        self._since = self._seeking = None
+        self._note(_SINCE, "")
 
     def answered(self, channel: int, messages: Iterable[int]) -> None:
         """Messages of a channel, and all before the first of them, have been answered for good."""
