@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +11,26 @@ from channeld_workers.discord import api as calls
 from tests.doubles.discord_api import DiscordApi
 from tests.doubles.discord_client import point_library
 from tests.doubles.discord_rig import logged_in
+
+
+class Odd:
+    """The library's client, which trusts what it is sent."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def request(self, route: Any, **more: Any) -> None:
+        """Raise as the library does."""
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Session is closed"), TypeError("list indices"), AttributeError("get"), KeyError("x")]
+)
+async def test_whatever_the_library_raises_is_an_error_of_the_api(error):
+    """What is not one ends the process where nobody waits for the answer, as of typing."""
+    with pytest.raises(calls.Unknown):
+        await calls.Api(cast(Any, Odd(error))).call("POST", "/channels/{channel_id}/typing", channel_id=1)
 
 
 async def test_a_call_given_up_while_all_must_wait_does_not_stop_the_others_for_ever(monkeypatch):

@@ -151,8 +151,9 @@ class Api:
             raise NotReached(f"no connection ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"the connection broke before the answer ({type(error).__name__})") from None
-        except (ValueError, KeyError):  # half an answer to what may have been done
-            raise Unknown("the answer cannot be read") from None
+        except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+            # Half an answer, a 429 of another shape, a pool that another try to log in has just closed.
+            raise Unknown(f"the answer cannot be read ({type(error).__name__})") from None
 
     def _let_others_go_on(self) -> None:
         """End Discord's global wait when it is certainly over: the request that met it would have, had it lived."""
