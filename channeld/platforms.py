@@ -66,7 +66,7 @@ class DiscordTable(WorkerTable):
     silent: bool = False
     link_previews: bool = False
     max_download_mb: int = Field(default=25, ge=1, le=500)
-    max_upload_mb: int = Field(default=10, ge=1, le=500)
+    max_upload_mb: int = Field(default=100, ge=1, le=500)
     inbox_quota_mb: int = Field(default=2048, ge=1)
     catch_up_limit: int = Field(default=500, ge=1, le=10_000)
 

@@ -60,6 +60,7 @@ class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True):
     presence: bool = False  # wants ``Presence`` and ``Typing``
     prompts: bool = False  # can show a ``Prompt`` and send the answer back
     notices: bool = False  # can show a ``Notice``
+    groups: bool = False  # wants ``Groups``
 
 
 class HistoryItem(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -270,12 +270,14 @@ class Access:
             terms=self.gate.terms_of(worker),
         )  # fmt: skip
         self._changed(by, "group opened", worker, room)
+        await self.tell_groups(worker)
         return room, change
 
     async def move_chat(self, worker: str, old: str, new: str) -> None:
         """A group has got a new id: it stays as open as it was."""
         await self._list.move_chat(worker, room_of(old), room_of(new), time.time())
         self._changed("the platform", f"group moved from {old}", worker, new)
+        await self.tell_groups(worker)
 
     async def remove_group(self, chat: str, *, by: str) -> Change:
         """Close a group.
@@ -288,7 +290,17 @@ class Access:
         if change is None:
             raise Refused(f"The group {room} is not open.", hint="`channeld access show` shows those that are.")
         self._changed(by, "group closed", worker, room)
+        await self.tell_groups(worker)
         return change
+
+    async def tell_groups(self, worker: str) -> None:
+        """Tell a worker which of its groups are open."""
+        try:
+            chats = [row["chat"] for row in await self._list.groups() if is_chat_of(worker, row["chat"])]
+        except StoreUnavailable as trouble:  # it makes up for less, if it dies; the trouble is told
+            log.warning("groups_not_told", worker=worker, reason=str(trouble))
+        else:
+            self._notices.groups_changed(worker, chats)
 
     # -- how things stand
 

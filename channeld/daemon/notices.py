@@ -45,6 +45,12 @@ class Notices:
             link.send(self.presence)
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(self._working) if is_chat_of(link.name, c)))
 
+    def groups_changed(self, worker: str, chats: list[str]) -> None:
+        """Tell a worker which of its groups are open."""
+        link = self._links.get(worker)
+        if link is not None and link.capabilities.groups:
+            link.send(m.Groups(chats=chats))
+
     def worker_gone(self, link: WorkerLink) -> None:
         """Forget a worker."""
         if self._links.get(link.name) is link:

@@ -302,6 +302,12 @@ class Presence(Message):
     text: str  # what is the matter and what to do, commands in `backticks`; empty when there is nothing to say
 
 
+class Groups(Message):
+    """All groups of the worker's that are open now."""
+
+    chats: list[str]  # without threads, which are open with their group
+
+
 class Typing(Message):
     """Claude began to work on a message of a chat, or ceased to."""
 
@@ -361,6 +367,7 @@ ToWorker = (
     | Fetch
     | Receipt
     | Presence
+    | Groups
     | Typing
     | Prompt
     | Notice

@@ -54,8 +54,8 @@ class Gateway:
         self.resumes = 0
         self.heartbeats = 0
         self.refuses: int | None = None  # a status that answers connections instead
+        self.holds_guilds = False  # sessions begin, but are told of no guild
         self.greets = True  # otherwise no HELLO comes
-        self.tells_guilds = True  # otherwise a session hears of them when they are restored: Discord takes its time
         self.connections: list[Connection] = []
         self.sessions: list[Session] = []
         self.closes: list[int | None] = []  # how clients closed, or nothing where they went without a word
@@ -282,7 +282,7 @@ class Gateway:
         connection.session = session
         self.sessions.append(session)
         session.tell("READY", self._ready(session))
-        if intents & Intent.GUILDS and self.tells_guilds:
+        if intents & Intent.GUILDS and not self.holds_guilds:
             for guild in self._world.guilds.values():
                 session.tell("GUILD_CREATE", self._world.whole_guild(guild))
 

@@ -94,9 +94,11 @@ class Places(Awaited):
         self.users[user_id] = raw | ({"bot": True} if bot else {})
         return self.users[user_id]
 
-    def add_guild(self, name: str = "Workshop", *people: Person, permissions: Permission = USUAL) -> Guild:
-        """Add a guild with the bot and people in it; ``permissions`` are everyone's."""
-        guild = Guild(self.new_id(), name, int(self.owner["id"]), permissions)
+    def add_guild(
+        self, name: str = "Workshop", *people: Person, permissions: Permission = USUAL, boosts: int = 0
+    ) -> Guild:
+        """Add a guild with the bot and people in it; ``permissions`` are everyone's, ``boosts`` its premium tier."""
+        guild = Guild(self.new_id(), name, int(self.owner["id"]), permissions, boosts=boosts)
         for user_id in (int(self.owner["id"]), self.bot_id, *(person.id for person in people)):
             self.join(guild, user_id, announce=False)
         self.guilds[guild.id] = guild

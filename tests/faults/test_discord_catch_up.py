@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
-import time
-from pathlib import Path
 
 from tests.doubles.faultpoints import TIMEOUT_S
 from tests.faults.discord_flow import discord_scene
@@ -30,39 +26,6 @@ async def test_a_thread_begun_meanwhile_at_an_old_message_is_read(nursery: Nurse
         s.check_inbound()
 
 
-async def test_threads_begun_meanwhile_are_found_by_the_process_after_the_next(nursery: Nursery):
-    """The next was killed while it looked for them, and had read younger messages elsewhere."""
-    async with discord_scene(nursery) as s:
-        s.write("before", place=s.channels[0])
-        await s.settle()
-        s.close_gateway()
-        thread = s.ada.start_thread(s.channels[0], "Meanwhile")
-        s.write("in the thread", place=thread)
-        s.api.archive(thread)
-        s.write("younger", place=s.channels[0])
-        held = s.api.hold("archived_public", "before")
-        await s.kill("worker")
-        s.open_gateway()
-        await asyncio.wait_for(held.arrived, TIMEOUT_S)
-        await s.until_told(2)
-        await asyncio.to_thread(wait_marked, s.daemon.paths.database, s.channels[0].id, s.expected[-1][1])
-        await s.kill("worker")
-        held.release()
-        await s.settle()
-        s.check_inbound()
-
-
-def wait_marked(database: Path, channel: int, message: str) -> None:
-    """Return when a channel's mark is on disk."""
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        until = time.monotonic() + TIMEOUT_S
-        while not connection.execute(
-            "SELECT 1 FROM mark WHERE key = ? AND value LIKE ?", (f"read:{channel}", f"%{message}")
-        ).fetchone():
-            assert time.monotonic() < until
-            time.sleep(0.01)
-
-
 async def test_a_mention_of_the_bots_role_counts_before_the_guild_was_told(nursery: Nursery):
     """The history of a channel is read at once; which roles there are comes with the guild, some time later."""
     async with discord_scene(nursery) as s:
@@ -74,7 +37,7 @@ async def test_a_mention_of_the_bots_role_counts_before_the_guild_was_told(nurse
         s.close_gateway()
         s.wrote(s.ada.write(place, f"<@&{role}> are you there?"))
         s.write("behind it", place=place)
-        s.api.gateway.tells_guilds = False
+        s.api.gateway.holds_guilds = True
         await s.kill("worker")
         s.open_gateway()
         await s.settle()

@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.discord_api_faults import Garbage
+from tests.doubles.discord_api_objects import Kind
 from tests.doubles.faultpoints import TIMEOUT_S
 from tests.faults.discord_flow import discord_scene
 from tests.faults.nursery import Nursery
+
+MINUTE = 60_000 << 22
+"""As ids."""
 
 
 @pytest.mark.parametrize("route", ["get_channel", "get_messages"])
@@ -101,15 +105,11 @@ async def test_a_post_begun_while_every_known_post_is_put_away_is_read(nursery: 
         s.check_inbound()
 
 
-def wait_unmarked(database: Path, channel: int) -> None:
-    """Return when a message of a channel was refused, and its mark is gone: it was marked before the offer."""
+def wait_for(database: Path, query: str, *values: object) -> None:
+    """Return when a query of the daemon's database has a true answer."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         until = time.monotonic() + TIMEOUT_S
-        while True:
-            refused = connection.execute("SELECT count(*) FROM dropped").fetchone()[0]
-            marks = connection.execute("SELECT count(*) FROM mark WHERE key = ?", (f"read:{channel}",)).fetchone()[0]
-            if refused and not marks:
-                return
+        while not connection.execute(query, values).fetchone()[0]:
             assert time.monotonic() < until
             time.sleep(0.01)
 
@@ -121,7 +121,9 @@ async def test_a_channel_opened_after_it_was_closed_loses_nothing_with_the_worke
         assert guild is not None
         place = s.api.add_channel(guild, "late")
         s.ada.write(place, "too early, and not to the bot")
-        await asyncio.to_thread(wait_unmarked, s.daemon.paths.database, place.id)
+        # It was marked before the offer, and is no more after the refusal.
+        unmarked = "SELECT (SELECT count(*) FROM dropped) AND NOT EXISTS (SELECT * FROM mark WHERE key = ?)"
+        await asyncio.to_thread(wait_for, s.daemon.paths.database, unmarked, f"read:{place.id}")
         opened = await asyncio.to_thread(s.daemon.terminal, "access", "group", "open", s.chat_of(place))
         assert opened.returncode == 0, opened.stdout
         stop = s.points.arm("worker.before_offer")
@@ -145,5 +147,69 @@ async def test_what_was_missed_keeps_its_order_while_discord_is_asked_where_it_b
         await asyncio.wait_for(held.arrived, TIMEOUT_S)
         await s.connected()
         held.release()
+        await s.settle()
+        s.check_inbound()
+
+
+async def test_what_was_opened_and_silent_is_made_up_for(nursery: Nursery):
+    """A channel, its threads, a forum: the worker died, had heard nothing there, and nothing earlier is made up for."""
+    async with discord_scene(nursery) as s:
+        guild = s.channels[0].guild
+        assert guild is not None
+        early = s.api.add_channel(guild, "early")
+        old = s.ada.start_thread(early, "Old")
+        for place in (early, old):
+            s.ada.write(place, f"{s.api.mention} before it was opened", id=str(s.api.new_id() - MINUTE))
+        forum = s.api.add_channel(guild, "ideas", Kind.FORUM)
+        private = s.api.add_thread(early, "Between us", by=s.ada.id, kind=Kind.PRIVATE_THREAD, joined=True)
+        s.api.archive(private)
+        for place in (early, forum):
+            opened = await asyncio.to_thread(s.daemon.terminal, "access", "group", "open", s.chat_of(place))
+            assert opened.returncode == 0, opened.stdout
+        s.close_gateway()
+        s.write("in the channel", place=early)
+        s.write("in the thread", place=old)
+        s.write("in the private thread", place=private)
+        s.api.archive(private)
+        _, first = s.ada.post(forum, "New", f"{s.api.mention} in a post")
+        s.wrote(first)
+        await s.kill("worker")
+        s.open_gateway()
+        await s.settle()
+        s.check_inbound()
+
+
+async def test_a_thread_begun_long_before_the_last_message_elsewhere_is_made_up_for(nursery: Nursery):
+    """It is followed from its beginning, not from when something was heard in it."""
+    async with discord_scene(nursery) as s:
+        thread = s.ada.start_thread(s.channels[0], "Quiet")
+        s.write("elsewhere, later")
+        await s.settle()
+        s.close_gateway()
+        s.write("the first of the thread", place=thread)
+        await s.kill("worker")
+        s.open_gateway()
+        await s.settle()
+        s.check_inbound()
+
+
+async def test_a_thread_is_found_though_the_worker_died_before_it_could_look(nursery: Nursery):
+    """Messages that came in the meantime elsewhere do not count as a sign that all was found."""
+    async with discord_scene(nursery) as s:
+        s.write("heard", place=s.channels[0])
+        await s.settle()
+        s.close_gateway()
+        thread = s.ada.start_thread(s.channels[0], "Begun meanwhile")
+        s.write("in it", place=thread)
+        s.write("in the channel, later", place=s.channels[0])
+        s.api.gateway.holds_guilds = True
+        s.open_gateway()
+        while s.expected[-1] not in {telling.key for telling in s.told()}:
+            await s.client.next_event()
+        marked = "SELECT EXISTS (SELECT * FROM mark WHERE key = ? AND instr(value, ?))"
+        mark = (f"read:{s.channels[0].id}", s.expected[-1][1])
+        await asyncio.to_thread(wait_for, s.daemon.paths.database, marked, *mark)
+        await s.kill("worker")
+        s.api.gateway.holds_guilds = False
         await s.settle()
         s.check_inbound()

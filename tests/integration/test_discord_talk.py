@@ -154,6 +154,26 @@ async def test_pictures_and_files_come_as_files(tmp_path):
         assert [(file.name, file.data) for file in sent.files] == [("report.txt", b"all of it")]
 
 
+async def test_files_are_as_large_as_the_server_takes(tmp_path):
+    """What its boosts allow is sent there, and refused in a private chat before it is sent."""
+    async with scene() as s, s.daemon.client() as client:
+        boosted = s.api.add_guild("Club", s.ada, boosts=2)
+        film = tmp_path / "film.mp4"
+        film.write_bytes(bytes(11 << 20))
+        channel = s.api.add_channel(boosted, "films")
+        await s.terminal("access", "group", "open", f"discord:{channel.id}")
+        for place in (channel, s.dm):
+            s.ada.write(place, f"{s.api.mention} the film?")
+            await client.next_event()
+        result, is_error = await answer(client, f"discord:{channel.id}", "here", files=[str(film)])
+        assert not is_error, result
+        (sent,) = s.api.sent
+        assert [len(file.data) for file in sent.files] == [11 << 20]
+        result, is_error = await answer(client, s.dm_id, "and here", "t2", files=[str(film)])
+        assert is_error and "film.mp4 has 11 MiB, and 10 MiB is the most that Discord takes here" in result
+        assert s.api.sent == [sent]
+
+
 @pytest.mark.parametrize("end", ["expired", "killed"])
 async def test_what_came_while_nobody_listened_is_made_up_for(end):
     """In a private chat, a channel and its threads, those begun meanwhile included; each once, each chat in order."""

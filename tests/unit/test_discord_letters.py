@@ -92,7 +92,10 @@ def test_files_share_a_message_as_far_as_a_request_holds_them():
 
 
 def test_a_file_that_is_too_large_is_named():
-    """With what to do."""
-    assert refusal([file(10 * MIB)], 10 * MIB) is None
-    why = refusal([file(1), file(10 * MIB + 200_000, "film.mp4")], 10 * MIB)
-    assert why is not None and why.startswith("film.mp4 has 10.2 MiB, and 10 MiB is the limit here")
+    """With whose limit it is."""
+    assert refusal([file(10 * MIB)], 10 * MIB, None) is None
+    assert refusal([file(10 * MIB)], 50 * MIB, 10 * MIB) is None
+    why = refusal([file(1), file(10 * MIB + 200_000, "film.mp4")], 10 * MIB, 50 * MIB)
+    assert why == "film.mp4 has 10.2 MiB, and 10 MiB is the most that max_upload_mb allows: make it smaller"
+    why = refusal([file(60 * MIB, "film.mp4")], 100 * MIB, 50 * MIB)
+    assert why == "film.mp4 has 60 MiB, and 50 MiB is the most that Discord takes here: make it smaller"

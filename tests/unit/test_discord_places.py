@@ -106,6 +106,16 @@ def test_a_guild_is_renamed(places):
     assert places.channels(5) == []
 
 
+def test_files_may_be_as_large_as_the_boosts_allow(places):
+    """Of the guild in which the place is; a level that is not known yet is not a low one."""
+    assert [places.file_bytes(number) for number in (int(GENERAL), 99)] == [10 << 20, None]
+    for tier, limit in ((2, 50 << 20), ("3", 50 << 20), (3, 100 << 20), (4, 100 << 20), (0, 10 << 20)):
+        places.note("GUILD_UPDATE", {"id": str(GUILD), "premium_tier": tier})
+        assert places.file_bytes(int(GENERAL)) == limit
+    places.meet({"channel_id": "77", "author": {"id": "78", "username": "ada"}}, 1)
+    assert places.file_bytes(77) == 10 << 20
+
+
 def test_roles_come_and_go(places):
     """Each by its own news."""
     role = {"id": "5", "name": "new"}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld_workers.discord import watermarks
 from channeld_workers.discord.watermarks import Watermarks
 
 SECOND = 1000 << 22
@@ -49,29 +47,20 @@ async def test_after_months_a_channel_is_one_never_seen():
     assert (later.of(7), kept) == (None, {"read:7": ""})
 
 
-async def test_a_process_that_dies_while_it_looks_for_threads_leaves_from_when_on_they_are_new():
-    """Whatever was read elsewhere since."""
-    later, kept = await remembered([NOW - 9 * SECOND])
-    assert later.session_began() == NOW - 9 * SECOND
-    later.answered(7, [NOW])
-    later.flush()
-    third = Watermarks(kept.update)
-    third.load(kept)
-    assert third.session_began() == third.session_began() == NOW - 9 * SECOND
-
-
-async def test_a_process_that_lives_on_has_found_them(monkeypatch):
-    """The next session begins to look at the latest message."""
-    monkeypatch.setattr(watermarks, "_SOUGHT_S", 0.0)
-    later, kept = await remembered([NOW - 9 * SECOND])
-    later.session_began()
-    found = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.01, found.set)  # timers fire in their order
-    await found.wait()
-    later.answered(7, [NOW])
-    later.flush()
-    assert kept["since:1"] == ""
-    assert later.session_began() == NOW
+async def test_looking_back_is_ended_by_the_process_that_has_looked():
+    """Until then the moment stays, though later messages were answered."""
+    _, kept = await remembered([NOW - 9 * SECOND])
+    for answered in (NOW - 2 * SECOND, NOW - SECOND):
+        marks = Watermarks(kept.update)
+        marks.load(kept)
+        assert marks.look_back() == NOW - 9 * SECOND
+        marks.answered(7, [answered])
+        marks.flush()
+    marks.looked_back()
+    marks.flush()
+    later = Watermarks(kept.update)
+    later.load(kept)
+    assert later.look_back() == NOW - SECOND
 
 
 @given(st.dictionaries(st.text(max_size=30), st.text(alphabet="0123456789,:x", max_size=200)))

@@ -40,6 +40,7 @@ from channeld.ipc.messages import (
     Fault,
     Fetch,
     Fetched,
+    Groups,
     Hello,
     History,
     HistoryItem,
@@ -135,6 +136,9 @@ class Platform(Protocol):
 
     def presence(self, presence: Presence) -> None:
         """Hear whether a session listens (only with ``capabilities.presence``)."""
+
+    def groups(self, groups: Groups) -> None:
+        """Hear which groups are open (only with ``capabilities.groups``)."""
 
     def typing(self, typing: Typing) -> None:
         """Hear that Claude works on a message of a chat, or ceased to (only with ``capabilities.presence``)."""
@@ -352,6 +356,8 @@ class Runtime:
                 self._tell(self._platform.receipt, item)
             case Presence():
                 self._tell(self._platform.presence, message)
+            case Groups():
+                self._tell(self._platform.groups, message)
             case Typing():
                 self._tell(self._platform.typing, message)
             case Prompt():

@@ -11,11 +11,12 @@ from typing import Any, Final
 from channeld.ipc.messages import Accepted, Inbound, Notice, Refused
 from channeld_workers.discord import messages
 from channeld_workers.discord.api import Api, DiscordError, TooFast
+from channeld_workers.discord.channels import channel_of
 from channeld_workers.discord.courtesies import Courtesies
 from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.lanes import MESSAGE, Answer, Item, Lanes
 from channeld_workers.discord.messages import Account
-from channeld_workers.discord.places import Place, Places
+from channeld_workers.discord.places import Kind, Place, Places
 from channeld_workers.discord.prompts import Prompts
 from channeld_workers.discord.refusals import is_final
 from channeld_workers.discord.settings import Settings
@@ -30,7 +31,15 @@ _OF_CHANNELS: Final = frozenset({
 _ASK_WAITS_S: Final = (1.0, 2.0, 5.0, 10.0)
 _MOST_DELETED: Final = 100
 _ARCHIVED: Final = 50
-"""Archived threads of a channel that are looked at after a gap, the latest."""
+"""Archived threads of a channel that are looked at after a gap, the latest of each kind."""
+_ARCHIVES: Final = (
+    "/channels/{channel_id}/threads/archived/public",
+    "/channels/{channel_id}/users/@me/threads/archived/private",  # those that the bot is in; elsewhere there are none
+)
+_MOST_GUILDS: Final = 5000
+"""Discord wants bots in more than 2500 to share the work among connections."""
+_ALWAYS: Final = 2**63
+"""As an id: later than any."""
 
 
 class Intake:
@@ -55,8 +64,15 @@ class Intake:
         self.account: Account | None = None
         self.places = Places()
         self.marks = Watermarks(runtime.remember)
-        self._lanes = Lanes(runtime, api, self.marks, self._handle, settings.catch_up_limit)
+        self._lanes = Lanes(runtime, api, self.marks, self._handle, self._closed, settings.catch_up_limit)
         self._begun = 0
+        """About when this account was last heard before the session of now, as an id; 0: never."""
+        self._latest = 0
+        """The latest message that was told of, wherever."""
+        self._open: frozenset[int] = frozenset()
+        """Channels of guilds that people opened."""
+        self._due: set[int] = set()
+        """Guilds that were not looked through since the session began."""
         self._reactions = itertools.count()
         self._process = time.time_ns()
 
@@ -64,56 +80,118 @@ class Intake:
         """Take a dispatch."""
         self.places.note(event, data)
         if event == "READY":
-            self._session_began()
+            self._session_began(table(data))
         elif event == "GUILD_CREATE":
             self._guild_came(table(data))
+        elif event == "GUILD_DELETE":
+            self._guild_done(snowflake(table(data).get("id")))
+        elif event == "THREAD_CREATE":
+            self._thread_came(table(data))
+        elif event == "THREAD_LIST_SYNC":
+            self._begin_places()
         elif event in _OF_CHANNELS and (channel := snowflake(table(data).get("channel_id"))) is not None:
             assert self.account is not None
             self.places.meet(data, self.account.id)
-            self._lanes.put(channel, Item(event, data))
+            item = Item(event, data)
+            self._latest = max(self._latest, item.message_id or 0)
+            self._lanes.put(channel, item)
+
+    def opened(self, chats: list[str]) -> None:
+        """Take in which channels are open now."""
+        before = self._open
+        self._open = frozenset(number for each in chats if (number := channel_of(each)) is not None)
+        for channel in before - self._open:
+            self.marks.forget(channel)  # what is written until it is opened again is not wanted then either
+        self._begin_places()
 
     # -- what was missed
 
-    def _session_began(self) -> None:
+    def _session_began(self, ready: Raw) -> None:
         """Read what came while nobody listened, wherever something was read before."""
-        self._begun = self.marks.session_began()
+        self._begun = self.marks.look_back()
+        guilds = tables(ready.get("guilds"), _MOST_GUILDS)
+        self._due = {number for each in guilds if (number := snowflake(each.get("id"))) is not None}
         for channel in self.marks.channels:
             self._lanes.catch_up(channel)
+        if not self._due:
+            self.marks.looked_back()
 
     def _guild_came(self, guild: Raw) -> None:
-        """Read threads that were begun meanwhile in channels that are read."""
+        """Read threads that were begun or woken meanwhile in channels that are read."""
         number = snowflake(guild.get("id"))
-        if number is None or not self._begun:
+        if number is None or guild.get("unavailable") is True:
             return
-        for place in self.places.channels(number):
-            if not place.has_threads or (self.marks.of(place.id) is None and not self._has_read_thread(place)):
-                continue
-            for thread in self.places.threads_of(place.id):
+        known = [place for place in self.places.channels(number) if self._is_followed(place)]
+        if self._begun:
+            for thread in (thread for place in known for thread in self.places.threads_of(place.id)):
                 self._catch_up_thread(thread)
-            self._runtime.spawn(self._look_for_archived(place.id), "archived threads")
+        self._begin_places()
+        self._runtime.spawn(self._look_for_archived(number, known if self._begun else []), "archived threads")
 
-    def _has_read_thread(self, forum: Place) -> bool:
-        """Tell whether a thread of a channel is read: a forum itself has no messages that could be."""
-        return self.marks.has_read_thread(forum.id) or any(
-            self.marks.of(thread.id) is not None for thread in self.places.threads_of(forum.id)
-        )
+    def _is_followed(self, place: Place) -> bool:
+        return place.has_threads and place.id in self._open and self.marks.is_known(place.id)
 
     def _catch_up_thread(self, thread: Place) -> None:
-        if self.marks.of(thread.id) is not None or thread.id > self._begun:
-            self._lanes.catch_up(thread.id, after=thread.id - 1)  # a forum's post has the id of its first message
-        elif (thread.last_message_id or 0) > self._begun:  # it has the id of the message at which it began
-            self._lanes.catch_up(thread.id, after=self._begun)
+        """Read a thread that is not known, if something was written in it since this account was last heard.
 
-    async def _look_for_archived(self, channel: int) -> None:
-        """Read threads that were begun and put away since this account was last heard by us."""
-        found = await self._ask(
-            lambda answer: isinstance(table(answer).get("threads"), list),
-            "/channels/{channel_id}/threads/archived/public", params={"limit": _ARCHIVED}, channel_id=channel,
-        )  # fmt: skip
-        for thread in tables(table(found).get("threads"), _ARCHIVED):
-            place = self.places.add(thread)
-            if place is not None:
-                self._catch_up_thread(place)
+        Whatever was written in it before has been heard, and then it would be known, or was not wanted.
+        """
+        after = max(thread.id - 1, self._begun)  # a forum's post has the id of its first message
+        if self.marks.of(thread.id) is None and (thread.last_message_id or _ALWAYS) > after:
+            self._lanes.catch_up(thread.id, after=after)
+
+    async def _look_for_archived(self, guild: int, channels: list[Place]) -> None:
+        """Read threads that were put away since this account was last heard; then the guild is looked through."""
+        for place in channels:
+            for path in _ARCHIVES if place.kind == Kind.TEXT else _ARCHIVES[:1]:
+                found = await self._ask(
+                    lambda answer: isinstance(table(answer).get("threads"), list),
+                    path, params={"limit": _ARCHIVED}, channel_id=place.id,
+                )  # fmt: skip
+                for raw in tables(table(found).get("threads"), _ARCHIVED):
+                    if (thread := self.places.add(raw)) is not None:
+                        self._catch_up_thread(thread)
+        self._guild_done(guild)
+
+    def _guild_done(self, guild: int | None) -> None:
+        if guild in self._due:
+            self._due.remove(guild)
+            if not self._due:
+                self.marks.looked_back()
+
+    # -- where nothing was ever read
+
+    def _thread_came(self, thread: Raw) -> None:
+        """Follow a thread from its first message, and one that the bot was let into from now on."""
+        place = self.places.find(snowflake(thread.get("id")) or 0)
+        if place is None or place.parent_id not in self._open:
+            return
+        if thread.get("newly_created") is True and self.marks.of(place.id) is None:
+            self._follow(place, place.id - 1)
+        self._begin_places()
+
+    def _begin_places(self) -> None:
+        """Follow what is open and was never read: from its newest message on, though nothing be heard there for long.
+
+        Without that, the next process would know nothing of a channel that was silent since it was opened.
+        """
+        for channel in self._open:
+            place = self.places.find(channel)
+            for each in [place, *self.places.threads_of(channel)] if place is not None else ():
+                if not self.marks.is_known(each.id):
+                    self._follow(each, max(each.last_message_id or each.id, self._latest))
+        self.marks.flush()
+
+    def _follow(self, place: Place, after: int) -> None:
+        if place.has_messages:
+            self.marks.answered(place.id, [after])
+        else:
+            self.marks.thread_read(place.id, after)
+
+    def _closed(self, channel: int) -> None:
+        """Read a channel no more that the daemon says is closed, unless it was opened since."""
+        self.marks.forget(channel)
+        self._begin_places()
 
     # -- one after the other, of each channel
 

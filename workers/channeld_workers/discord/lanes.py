@@ -75,6 +75,7 @@ class Lanes:
         marks: how far each channel was read.
         handle: offers items of a channel in their order, and returns the daemon's answers; None where there was
             nothing to offer.
+        closed: hears of a channel of which nothing is wanted.
         limit: messages that are read of a channel's history at once, the latest.
     """
 
@@ -84,9 +85,11 @@ class Lanes:
         api: Api,
         marks: Watermarks,
         handle: Callable[[int, list[Item]], Awaitable[list[Answer]]],
+        closed: Callable[[int], None],
         limit: int,
     ) -> None:
-        self.runtime, self.api, self.marks, self.handle, self.limit = runtime, api, marks, handle, limit
+        self.runtime, self.api, self.marks, self.handle = runtime, api, marks, handle
+        self.closed, self.limit = closed, limit
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self._lanes: dict[int, _Lane] = {}
 
@@ -147,7 +150,7 @@ class _Lane:
         while self._waiting or self._behind is not None:
             if self._behind is None:
                 waiting, self._waiting = self._waiting, deque()
-                await self._take(item for item in waiting if not self._is_answered(item))
+                await self._take(item for item in waiting if item.message_id not in self._made_up)
                 continue
             try:
                 async with self._lanes.slots:
@@ -197,14 +200,11 @@ class _Lane:
             self._lanes.runtime.log.warning("history_cut", channel=self._channel, limit=self._limit)
         found.sort(key=lambda each: snowflake(each.get("id")) or 0)
         items = (Item(MESSAGE, each) for each in found[-self._limit :])
-        return [each for each in items if not self._is_answered(each)]
+        return [each for each in items if not self._is_answered(each.message_id or 0)]
 
-    def _is_answered(self, item: Item) -> bool:
+    def _is_answered(self, message: int) -> bool:
         """Tell whether a message is known to have been answered for good."""
-        number = item.message_id
-        if number is None:
-            return False
-        return number in self._made_up or self._lanes.marks.is_answered(self._channel, number)
+        return message in self._made_up or self._lanes.marks.is_answered(self._channel, message)
 
     async def _take(self, items: Iterable[Item]) -> None:
         for batch in together(items):
@@ -230,5 +230,4 @@ class _Lane:
         if wanted:
             marks.answered(self._channel, numbers)
         else:
-            marks.forget(self._channel)
-            marks.flush()  # else it would be read again if it is opened now
+            self._lanes.closed(self._channel)

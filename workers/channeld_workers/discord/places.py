@@ -15,6 +15,8 @@ from channeld_workers.raw import Raw, line, table, tables
 
 _MOST: Final = 2000
 """Channels, threads or roles that are read of one guild: far more than Discord allows."""
+_FILE_BYTES: Final = {0: 10 << 20, 1: 10 << 20, 2: 50 << 20, 3: 100 << 20}
+"""By a guild's premium tier (https://docs.discord.com/developers/reference#uploading-files); elsewhere as in tier 0."""
 
 
 class Kind(IntEnum):
@@ -90,6 +92,8 @@ class Guild:
     def __init__(self, name: str) -> None:
         self.name = name
         self.roles: dict[int, Role] = {}
+        self.file_bytes = _FILE_BYTES[0]
+        """How large a file may be."""
 
 
 class Places:
@@ -167,6 +171,16 @@ class Places:
         guild = self._guilds.get(guild_id) if guild_id is not None else None
         return guild.roles.get(role_id) if guild is not None else None
 
+    def file_bytes(self, channel_id: int) -> int | None:
+        """Return how large a file in a place may be, which depends on its guild's boosts; None: it is not known."""
+        place = self._places.get(channel_id)
+        if place is None:
+            return None
+        if place.guild_id is None:
+            return _FILE_BYTES[0]
+        guild = self._guilds.get(place.guild_id)
+        return guild.file_bytes if guild is not None else None
+
     def title_of(self, place: Place) -> str | None:
         """Return what a chat is called: the channel, of a thread its parent, and the guild. None for a DM."""
         if place.is_dm:
@@ -233,6 +247,9 @@ class Places:
             for each in list(self._places.values()):
                 if each.guild_id == number:
                     self._places[each.id] = each._replace(guild_name=name)
+        tier = raw.get("premium_tier")
+        if type(tier) is int:
+            guild.file_bytes = _FILE_BYTES.get(tier, max(_FILE_BYTES.values()))
         if type(raw.get("roles")) is list:
             guild.roles = {}
             for role in tables(raw["roles"], _MOST):

@@ -11,6 +11,7 @@ from channeld.ipc.messages import (
     Capabilities,
     Fetch,
     Fetched,
+    Groups,
     HistoryItem,
     NotFetched,
     Notice,
@@ -56,6 +57,7 @@ class DiscordPlatform:
         presence=True,
         prompts=True,
         notices=True,
+        groups=True,
     )
 
     def __init__(self) -> None:
@@ -78,10 +80,10 @@ class DiscordPlatform:
         self._gateway = gateway = Gateway(runtime, settings.api_base_url, settings.gateway_url, proxy, self._take)
         api = gateway.api
         self._courtesies = Courtesies(runtime, api, settings.ack_reaction)
-        self._sender = Sender(api, settings, time.time)
         self._downloads = Downloads(api, settings, runtime.inbox, proxy)
         self._prompts = Prompts(runtime, api)
         self._intake = Intake(runtime, api, settings, self._prompts, self._courtesies)
+        self._sender = Sender(api, settings, time.time, file_limit=self._intake.places.file_bytes)
         self._interactions = Interactions(runtime, api, self._prompts, self._intake.places)
         self._intake.marks.load(await self._marks())
         try:
@@ -107,6 +109,10 @@ class DiscordPlatform:
         """Hear whether a session listens: whoever writes while none does is told once. It comes behind open prompts."""
         self._courtesies.presence(presence)
         self._informed.set()
+
+    def groups(self, groups: Groups) -> None:
+        """Hear which channels are open."""
+        self._intake.opened(groups.chats)
 
     def typing(self, typing: Typing) -> None:
         """Show that Claude works on a message of a chat."""

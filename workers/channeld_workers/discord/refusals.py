@@ -30,7 +30,7 @@ _REASONS: Final[dict[int, str]] = {
     20028: "the channel was written to too often: send it later",
     30010: "the message has 20 different reactions, and no more fit",
     30046: "a message older than an hour cannot be edited so often: send what is new as a reply",
-    TOO_LARGE: "it is larger than Discord takes here: send smaller files, or lower max_upload_mb",
+    TOO_LARGE: "it is larger than Discord takes here: send a smaller file",
     NO_ACCESS: "the bot cannot see the channel: give it the permission View Channel there",
     50005: "only what the bot itself wrote can be edited",
     50006: "there is nothing in it that Discord could show",

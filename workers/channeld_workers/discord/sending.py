@@ -56,6 +56,7 @@ class Sender:
         clock: unix time, seconds.
         doubt_credentials: called when Discord refuses the token.
         sleep: waits for so many seconds.
+        file_limit: how many bytes a file in a channel may have; None: Discord will say.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class Sender:
         clock: Callable[[], float] = time.time,
         doubt_credentials: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Any] = asyncio.sleep,
+        file_limit: Callable[[int], int | None] = lambda channel: None,
     ) -> None:
         self._api, self._settings, self._clock = api, settings, clock
         self._doubt_credentials, self._sleep = doubt_credentials, sleep
+        self._file_limit = file_limit
         self._failures: dict[int, int] = {}
         """By channel, how often in a row Discord was not reached."""
 
@@ -77,7 +80,9 @@ class Sender:
         if channel is None:
             return Failed(ref=part.ref, reason=f"{part.chat} is no chat of Discord's")
         if part.kind == "message" and part.format not in {letters.READY, letters.AS_FILE}:
-            if (why := uploads.refusal(part.files, self._settings.max_upload_bytes)) is not None:
+            if (
+                why := uploads.refusal(part.files, self._settings.max_upload_bytes, self._file_limit(channel))
+            ) is not None:
                 return Failed(ref=part.ref, reason=why)
             pieces = letters.pieces_of(part, self._settings)
             if len(pieces) > 1:

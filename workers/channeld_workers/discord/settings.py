@@ -20,7 +20,7 @@ class Settings(BotSettings, kw_only=True):
 
     @property
     def max_upload_bytes(self) -> int:
-        """Of one file. Discord takes 10 MiB, more in boosted servers (discord.com/developers/docs/reference)."""
+        """Of one file; Discord may take less."""
         return self.max_upload_mb * _MIB
 
 

@@ -36,15 +36,20 @@ def plan(files: Sequence[Attachment]) -> list[list[Attachment]]:
     return batches
 
 
-def refusal(files: Sequence[Attachment], max_bytes: int) -> str | None:
-    """Return why the first file that is too large cannot go, in a sentence; None if all can."""
+def refusal(files: Sequence[Attachment], max_bytes: int, place_bytes: int | None) -> str | None:
+    """Return why the first file that is too large cannot go, in a sentence; None if all can.
+
+    Args:
+        files: what is to be sent.
+        max_bytes: the most by the settings.
+        place_bytes: the most that Discord takes there; None: that is not known.
+    """
+    most = max_bytes if place_bytes is None else min(max_bytes, place_bytes)
     for file in files:
-        if file.size > max_bytes:
-            size, most = (f"{count / _MIB:.1f}".removesuffix(".0") for count in (file.size, max_bytes))
-            return (
-                f"{short_name(file.name)} has {size} MiB, and {most} MiB is the limit here: "
-                "make it smaller, or raise max_upload_mb if the server takes more."
-            )
+        if file.size > most:
+            size, limit = (f"{count / _MIB:.1f}".removesuffix(".0") for count in (file.size, most))
+            whose = "Discord takes here" if most == place_bytes else "max_upload_mb allows"
+            return f"{short_name(file.name)} has {size} MiB, and {limit} MiB is the most that {whose}: make it smaller"
     return None
 
 

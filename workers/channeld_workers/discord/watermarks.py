@@ -26,8 +26,6 @@ _LATELY_S: Final = 3600.0
 """For so long a channel is read from before its end: the daemon certainly knows what it was offered."""
 _MOST_RECENT: Final = 10
 """Ids of a channel that are known to have been answered, the end among them: a fact of the daemon's holds so many."""
-_SOUGHT_S: Final = 600.0
-"""For so long threads that were begun meanwhile may be looked for, once a session has begun."""
 _DAY: Final = 86_400_000 << 22
 """As ids: how exactly it is kept when a thread of a channel was last read."""
 
@@ -45,11 +43,10 @@ class Watermarks:
         """The latest ids that were answered, in their order; the last is the end."""
         self._parents: dict[int, int] = {}
         """Channels with threads that were read: the threads may be archived by now, and forums have no messages."""
+        self._since = 0
+        """See ``look_back``; 0 where that is not under way."""
         self._news: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._since: int | None = None
-        """From which id on threads may have been begun unheard; None: all were found."""
-        self._seeking: asyncio.TimerHandle | None = None
 
     def load(self, marks: dict[str, str]) -> None:
         """Take over what an earlier process has left, and forget what is too old to be of use."""
@@ -60,10 +57,10 @@ class Watermarks:
             known = sorted(each for each in messages if each is not None)
             if channel is None or not known:
                 continue
-            if made_at(known[-1]) < oldest:
-                self._note(key, "")
-            elif key == _SINCE:
+            if key == _SINCE:
                 self._since = known[-1]
+            elif made_at(known[-1]) < oldest:
+                self._note(key, "")
             elif prefix + colon == _PREFIX:
                 self._read[channel] = tuple(known)
             elif prefix + colon == _PARENT:
@@ -87,30 +84,24 @@ class Watermarks:
         """The channels that were ever read."""
         return list(self._read)
 
-    @property
-    def latest(self) -> int:
-        """The id of the latest message of all, 0 if there is none: about when this account was last heard by us."""
-        return max((recent[-1] for recent in self._read.values()), default=0)
+    def look_back(self) -> int:
+        """Return the id of the latest message of all, 0 if there is none: about when this account was last heard by us.
 
-    def session_began(self) -> int:
-        """Return from which id on threads may have been begun unheard, 0 if nothing was ever read.
-
-        As long as they are looked for that stays as it is, also for the next process if this one dies meanwhile: what
-        is read in other channels goes beyond it at once.
+        It stays the same, also for later processes, until ``looked_back``: what is read meanwhile is no sign that
+        all was found that began before it.
         """
-        since = self._since if self._since is not None else self.latest
-        if since:
-            self._since = since
-            self._note(_SINCE, str(since))
-            self.flush()
-            if self._seeking is not None:
-                self._seeking.cancel()
-            self._seeking = asyncio.get_running_loop().call_later(_SOUGHT_S, self._found_all)
-        return since
+        if not self._since:
+            self._since = max((recent[-1] for recent in self._read.values()), default=0)
+            if self._since:
+                self._note(_SINCE, str(self._since))
+                self.flush()
+        return self._since
 
-    def _found_all(self) -> None:
-        self._since = self._seeking = None
-        self._note(_SINCE, "")
+    def looked_back(self) -> None:
+        """All that began since this account was last heard by us was found."""
+        if self._since:
+            self._since = 0
+            self._note(_SINCE, "")
 
     def answered(self, channel: int, messages: Iterable[int]) -> None:
         """Messages of a channel, and all before the first of them, have been answered for good."""
@@ -121,7 +112,7 @@ class Watermarks:
             self._note(f"{_PREFIX}{channel}", ",".join(map(str, recent)))
 
     def thread_read(self, parent: int, message: int) -> None:
-        """A message in a thread of a channel is wanted."""
+        """A message in a thread of a channel is wanted, or would be if there were one."""
         if message > self._parents.get(parent, 0) + _DAY:
             is_first = parent not in self._parents
             self._parents[parent] = message
@@ -129,9 +120,9 @@ class Watermarks:
             if is_first:
                 self.flush()
 
-    def has_read_thread(self, parent: int) -> bool:
-        """Tell whether a thread of a channel was ever read."""
-        return parent in self._parents
+    def is_known(self, channel: int) -> bool:
+        """Tell whether a channel or a thread of it was ever read, or begun to be listened to."""
+        return channel in self._read or channel in self._parents
 
     def forget(self, channel: int) -> None:
         """Read a channel no more."""

@@ -11,6 +11,7 @@ from channeld.ipc.messages import (
     Capabilities,
     Fetch,
     Fetched,
+    Groups,
     HistoryItem,
     NotFetched,
     Notice,
@@ -113,6 +114,9 @@ class TelegramPlatform:
         """Hear whether a session listens: whoever writes while none does is told once. It comes behind open prompts."""
         self._courtesies.presence(presence)
         self._informed.set()
+
+    def groups(self, groups: Groups) -> None:
+        """Never called: Telegram hands on what came meanwhile."""
 
     def typing(self, typing: Typing) -> None:
         """Show that Claude works on a message of a chat."""

@@ -15,6 +15,7 @@ from channeld.ipc.messages import (
     Capabilities,
     Failed,
     Fetch,
+    Groups,
     HistoryItem,
     NotFetched,
     Notice,
@@ -121,6 +122,9 @@ class WebPlatform:
     def presence(self, presence: Presence) -> None:
         """Show whether a session listens."""
         self._hub.presence(render.presence(presence))
+
+    def groups(self, groups: Groups) -> None:
+        """Never called: a browser has no groups."""
 
     def typing(self, typing: Typing) -> None:
         """Show whether Claude works on a message of this chat."""
