@@ -48,3 +48,24 @@ async def test_a_call_given_up_while_all_must_wait_does_not_stop_the_others_for_
             async with asyncio.timeout(5):
                 await api.call("GET", "/channels/{channel_id}", channel_id=dm.id)
         assert not server.violations
+
+
+async def test_a_press_is_answered_while_all_else_must_wait(monkeypatch):
+    """Discord's global limit does not hold for interactions, and nobody waits longer than three seconds for them."""
+    async with DiscordApi() as server:
+        point_library(server, monkeypatch)
+        dm = server.person("ada", "Ada").dm
+        async with logged_in(server) as api:
+            server.slow_down("start_typing", 20.0, whole=True)
+            typing = asyncio.create_task(api.call("POST", "/channels/{channel_id}/typing", channel_id=dm.id))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(typing), 0.2)
+            with pytest.raises(calls.Refusal, match="Unknown interaction"):  # it was asked
+                async with asyncio.timeout(3):
+                    await api.call(
+                        "POST", "/interactions/{webhook_id}/{webhook_token}/callback", json={"type": 6},
+                        webhook_id=7, webhook_token="gone",
+                    )  # fmt: skip
+            typing.cancel()
+            await asyncio.wait({typing})
+        assert server.rates.refused

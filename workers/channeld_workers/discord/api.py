@@ -7,6 +7,7 @@ The library waits for its buckets and repeats what was refused as too fast. It a
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Sequence
 from typing import Any, Final
@@ -136,8 +137,9 @@ class Api:
         elif json is not None:
             more["json"] = json
         route = Route(method, path, **ids)
+        http = self._exempt() if "webhook_token" in ids else self._http
         try:
-            return await self._http.request(route, **more)
+            return await http.request(route, **more)
         except asyncio.CancelledError:
             self._let_others_go_on()
             raise
@@ -154,6 +156,16 @@ class Api:
         except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             # Half an answer, a 429 of another shape, a pool that another try to log in has just closed.
             raise Unknown(f"the answer cannot be read ({type(error).__name__})") from None
+
+    def _exempt(self) -> HTTPClient:
+        """Return the client without the global limit, which interactions are not bound to, and which takes too long.
+
+        (https://discord.com/developers/docs/interactions/receiving-and-responding)
+        """
+        http = copy.copy(self._http)  # with the pool, the token and the buckets of the other
+        http._global_over = asyncio.Event()
+        http._global_over.set()
+        return http
 
     def _let_others_go_on(self) -> None:
         """End Discord's global wait when it is certainly over: the request that met it would have, had it lived."""
