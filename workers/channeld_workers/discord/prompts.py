@@ -20,7 +20,7 @@ from channeld.core.prompts import NOT_ALLOWED
 from channeld.ipc.messages import Accepted, Inbound, Prompt
 from channeld_workers.backoff import pause_s
 from channeld_workers.discord import refusals, uploads
-from channeld_workers.discord.api import Api, DiscordError, NotReached, Refusal, TooFast
+from channeld_workers.discord.api import Api, DiscordError, NotReached, Refusal, TooFast, Unknown
 from channeld_workers.discord.cards import card
 from channeld_workers.discord.channels import channel_of, is_id, quoting
 from channeld_workers.discord.people import Person
@@ -52,6 +52,8 @@ class Prompts:
         """What those messages say, so that none is changed for nothing."""
         self._gone: dict[Key, int] = {}
         """How often somebody has deleted the message."""
+        self._doubted: dict[Key, dict[str, Any]] = {}
+        """What may have been sent, as a message that is not known: that, under its nonce, and then what is changed."""
         self._busy: set[Key] = set()
 
     # -- showing
@@ -70,7 +72,7 @@ class Prompts:
         self._known.move_to_end(key)
         while len(self._known) > _KEPT:
             oldest, _ = self._known.popitem(last=False)
-            for facts in (self._card_ids, self._displayed, self._gone):
+            for facts in (self._card_ids, self._displayed, self._gone, self._doubted):
                 facts.pop(oldest, None)
         if key not in self._busy:
             self._busy.add(key)
@@ -106,6 +108,7 @@ class Prompts:
                     doubtful += 1
                     if doubtful >= _MOST_DOUBTFUL:
                         self._displayed[key] = prompt
+                        self._doubted.pop(key, None)  # its nonce holds no longer
                         continue
                 await asyncio.sleep(pause_s(_WAITS_S, tries))
             except Exception:  # it is told anew to every process: it must not end each of them
@@ -120,18 +123,30 @@ class Prompts:
         body: dict[str, Any] = {
             "content": looks.content, "components": looks.components, "allowed_mentions": {"parse": []},
         }  # fmt: skip
+        if key not in self._card_ids:
+            first = self._doubted.get(key, body)
+            if prompt.state != "open" and first is body:
+                return
+            await self._send_card(key, prompt, first)
+            if first == body:
+                return
         if (card_id := self._card_ids.get(key)) is not None:
             await self._api.call(
                 "PATCH", "/channels/{channel_id}/messages/{message_id}", json=body,
                 channel_id=channel, message_id=card_id,
             )  # fmt: skip
-            return
-        if prompt.state != "open":
-            return
-        sent = await self._api.call(
-            "POST", "/channels/{channel_id}/messages", channel_id=channel,
-            json=body | {"flags": NO_PREVIEWS, "nonce": self._nonce(key), "enforce_nonce": True},
-        )  # fmt: skip
+
+    async def _send_card(self, key: Key, prompt: Prompt, body: dict[str, Any]) -> None:
+        _, channel = key
+        try:
+            sent = await self._api.call(
+                "POST", "/channels/{channel_id}/messages", channel_id=channel,
+                json=body | {"flags": NO_PREVIEWS, "nonce": self._nonce(key), "enforce_nonce": True},
+            )  # fmt: skip
+        except Unknown:
+            self._doubted[key] = body
+            raise
+        self._doubted.pop(key, None)
         number = table(sent).get("id")
         if type(number) is not str or not is_id(number):
             return
