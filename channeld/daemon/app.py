@@ -14,6 +14,7 @@ import structlog
 from channeld import __version__
 from channeld.config import Config, load
 from channeld.core.errors import ChanneldError
+from channeld.core.lifecycle import WorkerState
 from channeld.daemon.access import Access
 from channeld.daemon.access_commands import AccessCommands
 from channeld.daemon.asking import Asking
@@ -33,6 +34,7 @@ from channeld.daemon.prompt_commands import PromptCommands
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
+from channeld.daemon.service_manager import ServiceManager
 from channeld.daemon.sessions import Sessions
 from channeld.daemon.sockets import listen, serve
 from channeld.daemon.spool import Spool
@@ -92,8 +94,8 @@ def take_lock(paths: Paths) -> int:
 class App:
     """The daemon."""
 
-    def __init__(self, paths: Paths, config: Config, limits: Limits) -> None:
-        self._paths, self._config = paths, config
+    def __init__(self, paths: Paths, config: Config, limits: Limits, manager: ServiceManager) -> None:
+        self._paths, self._config, self._manager = paths, config, manager
         self._stop = asyncio.Event()
         self._health = Health()
         self._database = Database(paths.database)
@@ -188,9 +190,12 @@ class App:
             workers = [
                 self._essential(f"worker {name}", supervisor.run()) for name, supervisor in self._supervisors.items()
             ]
+            essential.append(self._essential("service manager", self._manager.watch(self._store_answers, self._line)))
+            self._manager.ready()
             log.info("daemon_started", pid=os.getpid(), version=__version__)
             stop = asyncio.create_task(self._stop.wait())
             await asyncio.wait({stop, *essential, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            self._manager.stopping()
             log.info("daemon_stopping")
             stop.cancel()
             for supervisor in self._supervisors.values():
@@ -211,6 +216,17 @@ class App:
             for path in (self._paths.control_socket, self._paths.session_socket):
                 path.unlink(missing_ok=True)
         log.info("daemon_stopped")
+
+    async def _store_answers(self) -> None:
+        """Return when the store's thread has done all that was asked of it before."""
+        await self._database.submit(lambda connection: None)
+
+    def _line(self) -> str:
+        """Return how the daemon is, in a line."""
+        connected = sum(each.state is WorkerState.READY for each in self._supervisors.values())
+        counts = f"{connected} of {len(self._supervisors)} workers connected, {len(self._router.sessions)} sessions."
+        trouble = next((report.text for report in self._health.reports()), "")
+        return " ".join(f"{counts} {trouble}".split())
 
     def _stop_soon(self) -> None:
         """End after what is being answered now."""
@@ -238,6 +254,7 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
 
     from channeld.daemon import log as logging  # noqa: PLC0415
 
+    manager = ServiceManager.take(os.environ)
     config = load(paths.config_file)
     make_all(paths)
     lock = take_lock(paths)
@@ -248,6 +265,6 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
         except OSError as error:
             raise unusable(log_file, error) from None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(App(paths, config, limits or Limits()).run())
+            runner.run(App(paths, config, limits or Limits(), manager).run())
     finally:
         os.close(lock)

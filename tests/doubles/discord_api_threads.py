@@ -153,13 +153,9 @@ def create_post(world: World, call: Call, channel: Channel) -> dict[str, Any]:
 def edit_channel(world: World, call: Call) -> dict[str, Any]:
     """Change a thread: its name, whether it is archived."""
     channel = world.reachable(call.number("channel_id"))
-    allowed = world.permissions(channel)
-    if not channel.is_thread:
+    if not channel.is_thread or not may_change(world, call, channel):
         raise ApiError(403, 50013, "Missing Permissions")
-    only_opens = call.body.keys() == {"archived"} and not call.body["archived"] and not channel.locked
-    if not (allowed & Permission.MANAGE_THREADS or channel.owner_id == world.bot_id or only_opens):
-        raise ApiError(403, 50013, "Missing Permissions")
-    if channel.archived and not ({"archived", "locked"} & call.body.keys()):
+    if channel.archived and call.body.get("archived", True):
         raise ApiError(400, 50083, "Thread is archived")
     if call.get("name") is not None:
         check_length("name", call.body["name"], 100)
@@ -167,6 +163,18 @@ def edit_channel(world: World, call: Call) -> dict[str, Any]:
     archived_now = call.body.get("archived", channel.archived)
     world.archive(channel, archived_now, locked=call.body.get("locked", channel.locked))
     return world.thread_raw(channel)
+
+
+def may_change(world: World, call: Call, thread: Channel) -> bool:
+    """Tell whether the bot may change a thread so: whoever may write there may open one that is not locked."""
+    allowed = world.permissions(thread)
+    if allowed & Permission.MANAGE_THREADS:
+        return True
+    if thread.locked or "locked" in call.body:
+        return False
+    writes = Permission.SEND_MESSAGES | Permission.SEND_MESSAGES_IN_THREADS  # the documentation names the first only
+    only_opens = call.body.keys() == {"archived"} and not call.body["archived"]
+    return thread.owner_id == world.bot_id or (only_opens and not writes & ~allowed)
 
 
 def join_thread(world: World, call: Call) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from channeld.credentials import save_token
 from tests.doubles.discord_api_faults import Garbage
 from tests.doubles.discord_api_objects import Kind
 from tests.doubles.faultpoints import TIMEOUT_S
 from tests.faults.discord_flow import discord_scene
 from tests.faults.nursery import Nursery
+from tests.integration.test_flows import call
 
 MINUTE = 60_000 << 22
 """As ids."""
@@ -86,6 +88,27 @@ async def test_a_token_reset_between_two_sessions_blocks_the_worker(nursery: Nur
         s.api.revoke_token()
         held.cut()
         await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
+
+
+@pytest.mark.timeout(120)  # what a refused token holds up waits for half a minute
+async def test_a_token_reset_while_connected_blocks_the_worker_and_no_answer_is_lost(nursery: Nursery):
+    """The gateway does not notice; what Claude says next does. With the new token it is sent, once."""
+    async with discord_scene(nursery, attach=False) as s, s.daemon.client() as client:
+        s.ada.write(s.dm, "ready?")
+        await client.next_event()
+        s.api.revoke_token()
+        said = asyncio.create_task(call(client, "reply", chat_id=s.chat_of(s.dm), text="ready"))
+        status = await s.daemon.status_where(lambda status: status["workers"][0]["state"] == "blocked")
+        (issue,) = [issue for issue in status["health"] if issue["subject"] == "discord"]
+        assert "Discord does not know this token" in issue["text"] and "channeld setup discord" in issue["hint"]
+        assert not s.api.sent
+        s.api.token = f"{s.api.token}x"
+        s.api.restore_token()
+        save_token("discord", s.daemon.paths.credentials, s.api.token)
+        await s.daemon.ask("restart", worker="discord")
+        await s.api.until(lambda: s.api.sent, 60)
+        assert [message.raw["content"] for message in s.api.sent] == ["ready"] and not s.api.duplicates
+        assert not (await said)[1]
 
 
 async def test_a_post_begun_while_every_known_post_is_put_away_is_read(nursery: Nursery):

@@ -134,6 +134,48 @@ async def test_edits_and_reactions_are_events():
         assert s.api.sent[0].raw["content"] == "all done"
 
 
+async def test_a_reaction_that_is_taken_back_is_heard_where_mentions_are_wanted():
+    """Discord says neither who takes it back nor whose message it was on; on other people's it is nothing."""
+    async with scene() as s, s.daemon.client() as client:
+        question = s.ada.write(s.general, f"{s.api.mention} ready?")
+        await client.next_event()
+        await answer(client, s.general_id, "as ready as can be")
+        sent = await s.said("as ready as can be")
+        for message in (question, sent):
+            s.ada.react(message, "👍")
+            s.ada.unreact(message, "👍")
+        events = [await client.next_event() for _ in range(2)]
+        assert [event["content"] for event in events] == ["👍", "(the reaction was taken back)"]
+        for event in events:
+            meta = event["meta"]
+            assert (meta["event"], meta["user"], meta["user_id"], meta["message_id"], meta["chat_id"]) == (
+                "reaction", "Ada", str(s.ada.id), str(sent.id), s.general_id,
+            )  # fmt: skip
+        await answer(client, s.general_id, "and now?", "toolu_2")
+        s.ada.react(await s.said("and now?"), "🎉")
+        assert await told(client, 1) == ["🎉"]
+
+
+async def test_what_claude_changes_in_an_archived_thread_opens_it():
+    """An edit and a reaction, each in a thread that was archived meanwhile; in a locked one Claude is told why not."""
+    async with scene() as s, s.daemon.client() as client:
+        thread = s.ada.start_thread(s.general, "Build")
+        chat = f"{s.general_id}/{thread.id}"
+        question = s.ada.write(thread, f"{s.api.mention} green?")
+        await client.next_event()
+        await answer(client, chat, "not yet")
+        sent = await s.said("not yet")
+        s.api.archive(thread)
+        changed = await call(client, "edit_message", "t2", chat_id=chat, message_id=str(sent.id), text="it is")
+        assert not changed[1] and sent.raw["content"] == "it is" and not thread.archived
+        s.api.archive(thread)
+        assert not (await call(client, "react", "t3", chat_id=chat, message_id=str(question.id), emoji="🎉"))[1]
+        assert question.reactions == {"🎉": [s.api.bot_id]} and not thread.archived
+        s.api.archive(thread, locked=True)
+        text, is_error = await call(client, "react", "t4", chat_id=chat, message_id=str(question.id), emoji="👀")
+        assert is_error and "locked" in text
+
+
 async def test_pictures_and_files_come_as_files(tmp_path):
     """A picture at once; another file when Claude asks, through a fresh link where the old one has expired."""
     async with scene() as s, s.daemon.client() as client:

@@ -599,6 +599,40 @@ async def test_writing_takes_a_thread_out_of_the_archive(api, client, ada, gener
     assert not api.violations
 
 
+async def test_a_thread_is_opened_by_who_may_write_and_one_that_is_locked_by_who_manages_threads(
+    api, client, ada, general
+):
+    """Also for who began it, and whatever else is asked for along with it."""
+    thread = ada.start_thread(general, "talk")
+    mine = await (await client.fetch_channel(general.id)).create_thread(
+        name="mine", type=discord.ChannelType.public_thread
+    )
+    known = await client.fetch_channel(thread.id)
+    api.archive(thread)
+    with pytest.raises(discord.HTTPException) as caught:
+        await mine.edit(archived=True, locked=True)
+    assert caught.value.code == 50013
+    api.overwrite(general, deny=Permission.SEND_MESSAGES_IN_THREADS)
+    with pytest.raises(discord.HTTPException) as caught:
+        await known.edit(archived=False)
+    assert (caught.value.code, thread.archived) == (50013, True)
+    api.overwrite(general)
+    await known.edit(archived=False)
+    assert not thread.archived
+    for locked in (thread, api.channels[mine.id]):
+        api.archive(locked, locked=True)
+        with pytest.raises(discord.HTTPException) as caught:
+            await (await client.fetch_channel(locked.id)).edit(archived=False)
+        assert (caught.value.code, locked.archived) == (50013, True)
+    api.overwrite(general, allow=Permission.MANAGE_THREADS)
+    with pytest.raises(discord.HTTPException) as caught:
+        await known.edit(locked=False)
+    assert caught.value.code == 50083
+    await known.edit(archived=False)
+    assert (thread.archived, thread.locked) == (False, True)
+    assert not api.violations
+
+
 async def test_threads_begin_at_messages_and_in_forums(api, client, place, ada, guild, general):
     """A thread at a message has its id and begins by referring to it; a post's first message has the thread's."""
     written = ada.write(general, "topic")

@@ -294,11 +294,11 @@ REACTION = IN_GENERAL | {
 }
 
 
-def reacted(reaction, places, *, added=True, known=None):
+def reacted(reaction, places, *, added=True, **remembered):
     """Return what a reaction is to channeld."""
     place = places.meet(reaction, ACCOUNT.id)
     assert place is not None
-    return read_reaction(reaction, ACCOUNT, place, places, added=added, key="9", known=known)
+    return read_reaction(reaction, ACCOUNT, place, places, added=added, key="9", **remembered)
 
 
 def test_a_reaction_is_an_event(places):
@@ -320,6 +320,18 @@ def test_a_reaction_that_is_taken_back_says_nothing(places):
     assert (ann.sender, ann.bot) == ("Annie", True)
     other = reacted(reaction, places, added=False, known=Person(BEN["id"], "Ben"))
     assert (other.sender, other.sender_id) == (ANN["id"], ANN["id"])
+
+
+def test_a_reaction_that_is_taken_back_addresses_whose_message_it_was_on(places):
+    """Discord does not say that either: it is what is remembered of the message. In a DM nobody is addressed."""
+    reaction = made.reaction()
+    del reaction["member"]
+    assert reacted(reaction, places, added=False, own=True).mentioned
+    assert not reacted(reaction, places, added=False, own=False).mentioned
+    dm = places.meet(made.message(), ACCOUNT.id)
+    at_home = {"user_id": ANN["id"], "channel_id": DM, "message_id": QUOTED, "emoji": {"id": None, "name": "👍"}}
+    event = read_reaction(at_home, ACCOUNT, dm, places, added=False, key="9", own=True)
+    assert isinstance(event, Inbound) and not event.mentioned
 
 
 def test_a_reaction_in_a_dm_is_its_persons(places):

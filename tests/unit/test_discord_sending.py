@@ -281,6 +281,86 @@ async def test_a_reaction_arrives(server, general, ada, send):
     assert isinstance(outcome, Failed) and "emoji" in outcome.reason
 
 
+@pytest.fixture
+async def thread(server, general, ada, send):
+    """Return a thread that is archived, with a message of the bot's in it."""
+    thread = ada.start_thread(general, "a matter")
+    await send(thread, "first", send_id="f" * 16)
+    server.archive(thread)
+    return thread
+
+
+async def change(send, server, kind):
+    """Edit the bot's message, or react to it."""
+    (message,) = server.sent
+    return await send(message.channel, "🎉", kind=kind, message_id=str(message.id))
+
+
+@pytest.mark.parametrize("kind", ["edit", "react"])
+async def test_a_change_in_an_archived_thread_opens_it_again(kind, server, send, thread):
+    """As a message does; the thread is opened once, and nothing else of it is changed."""
+    outcome = await change(send, server, kind)
+    assert outcome == Sent(ref=1, message_id=str(server.sent[0].id))
+    assert [one.content for one in server.edits] + [one.emoji for one in server.reactions] == ["🎉"]
+    assert [call.body for call in server.calls_of("edit_channel")] == [{"archived": False}]
+    assert not thread.archived
+    assert isinstance(await change(send, server, kind), Sent)
+    assert len(server.calls_of("edit_channel")) == 1
+
+
+@pytest.mark.parametrize("kind", ["edit", "react"])
+@pytest.mark.parametrize("closed", ["locked", "without a permission"])
+async def test_a_change_in_a_thread_that_cannot_be_opened_fails_with_what_to_do(
+    kind, closed, server, send, general, thread
+):
+    """It is locked, or the bot may not write there."""
+    if closed == "locked":
+        server.archive(thread, locked=True)
+    else:
+        server.overwrite(general, deny=Permission.SEND_MESSAGES_IN_THREADS)
+    outcome = await change(send, server, kind)
+    assert isinstance(outcome, Failed)
+    assert re.search("archived.* locked.* Send Messages in Threads", outcome.reason)
+    assert len(server.calls_of("edit_channel")) == 1
+    assert thread.archived and not server.edits and not server.reactions
+
+
+@pytest.mark.parametrize("kind", ["edit", "react"])
+async def test_who_manages_threads_changes_what_is_in_a_locked_one(kind, server, send, general, thread):
+    """It stays locked."""
+    server.archive(thread, locked=True)
+    server.overwrite(general, allow=Permission.MANAGE_THREADS)
+    assert isinstance(await change(send, server, kind), Sent)
+    assert (thread.archived, thread.locked) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "calls"),
+    [
+        ([Refusal(403, 50083, "?"), {}, Refusal(403, 50083, "?")], Failed, 3),
+        ([Refusal(400, 50083, "?"), Refusal(404, 10003, "Unknown Channel")], Failed, 2),
+        ([Refusal(400, 50083, "?"), Refusal(401, 0, "?")], RetryAfter, 2),
+        ([Refusal(400, 50083, "?"), TooFast(300.0)], RetryAfter, 2),
+        ([Refusal(400, 50083, "?"), NotReached("?")], RetryAfter, 2),
+        ([Refusal(400, 50083, "?"), Unknown("?"), Refusal(400, 50083, "?"), {}, {}], Sent, 5),
+        ([Refusal(400, 50083, "?"), Unknown("?"), {}], Sent, 3),
+    ],
+)
+async def test_a_thread_is_opened_once_and_whatever_comes_of_it_is_told(answers, kind, calls, clock):
+    """It may be archived again at once, be gone, or Discord may ask to wait."""
+    api = scripted(*answers)
+    sender = Sender(api, settings(), clock, sleep=clock.sleep)
+    assert type(await sender.send(part(text="🎉", kind="react", message_id="5"))) is kind
+    assert len(api.calls) == calls
+
+
+async def test_a_message_does_not_open_a_thread_by_a_request_of_its_own(clock):
+    """Discord opens it, or refuses."""
+    api = scripted(Refusal(400, 50083, "Thread is archived"))
+    assert isinstance(await Sender(api, settings(), clock).send(part()), Failed)
+    assert len(api.calls) == 1
+
+
 # What goes wrong
 
 

@@ -18,6 +18,7 @@ from channeld_workers.discord.lanes import MESSAGE, Answer, Item, Lanes
 from channeld_workers.discord.messages import Account
 from channeld_workers.discord.places import Kind, Place, Places
 from channeld_workers.discord.prompts import Prompts
+from channeld_workers.discord.recollection import Recollection
 from channeld_workers.discord.refusals import is_final
 from channeld_workers.discord.settings import Settings
 from channeld_workers.discord.watermarks import Watermarks
@@ -64,6 +65,7 @@ class Intake:
         self.account: Account | None = None
         self.places = Places()
         self.marks = Watermarks(runtime.remember)
+        self._recollection = Recollection()
         self._lanes = Lanes(runtime, api, self.marks, self._handle, self._closed, settings.catch_up_limit)
         self._begun = 0
         """About when this account was last heard before the session of now, as an id; 0: never."""
@@ -273,6 +275,7 @@ class Intake:
 
     async def _offer_message(self, data: Raw, place: Place, *, edited: bool) -> Answer:
         assert self.account is not None
+        self._recollection.note_message(data, place, self.account.id)
         event = messages.read(
             data, self.account, place, self.places, edited=edited, max_bytes=self._settings.max_download_bytes
         )
@@ -292,8 +295,13 @@ class Intake:
 
     async def _offer_reaction(self, data: Raw, place: Place, *, added: bool) -> Answer:
         assert self.account is not None
-        key = f"{self._process}-{next(self._reactions)}"
-        event = messages.read_reaction(data, self.account, place, self.places, added=added, key=key)
+        if added:
+            self._recollection.note_reaction(data, place, self.account.id)
+        event = messages.read_reaction(
+            data, self.account, place, self.places, added=added, key=f"{self._process}-{next(self._reactions)}",
+            known=self._recollection.person(data.get("user_id"), place),
+            own=self._recollection.is_own(data.get("message_id")),
+        )  # fmt: skip
         return await self._offer_event(event) if event is not None else None
 
     async def _offer_event(self, event: Inbound) -> Answer:

@@ -128,6 +128,7 @@ def read_reaction(
     added: bool,
     key: str,
     known: Person | None = None,
+    own: bool = False,
 ) -> Inbound | None:
     """Return what a reaction is to channeld; None if it is the account's own, or cannot be read.
 
@@ -139,6 +140,7 @@ def read_reaction(
         added: it was not taken back.
         key: what tells this dispatch from any other of the same emoji, as Discord gives a reaction neither id nor time.
         known: who that is, if he was heard of before: Discord names him only where he reacts in a guild.
+        own: the message is known to be the account's: of a reaction that is taken back Discord does not say that.
     """
     reaction = table(data)
     number, own_id = snowflake(reaction.get("message_id")), snowflake(reaction.get("user_id"))
@@ -157,7 +159,7 @@ def read_reaction(
         chat_title=places.title_of(place),
         thread=_thread(place),
         group=not place.is_dm,
-        mentioned=not place.is_dm and snowflake(reaction.get("message_author_id")) == account.id,
+        mentioned=not place.is_dm and (own or snowflake(reaction.get("message_author_id")) == account.id),
         bot=who.bot,
     )
 

@@ -23,6 +23,7 @@ from channeld.ipc.messages import (
 from channeld_workers.backoff import pause_s
 from channeld_workers.discord.api import DiscordError
 from channeld_workers.discord.courtesies import Courtesies
+from channeld_workers.discord.doubt import Doubt
 from channeld_workers.discord.downloads import Downloads
 from channeld_workers.discord.gateway import Gateway
 from channeld_workers.discord.ids import snowflake
@@ -83,7 +84,9 @@ class DiscordPlatform:
         self._downloads = Downloads(api, settings, runtime.inbox, proxy)
         self._prompts = Prompts(runtime, api)
         self._intake = Intake(runtime, api, settings, self._prompts, self._courtesies)
-        self._sender = Sender(api, settings, time.time, file_limit=self._intake.places.file_bytes)
+        self._sender = Sender(
+            api, settings, time.time, Doubt(runtime, api).cast, file_limit=self._intake.places.file_bytes
+        )
         self._interactions = Interactions(runtime, api, self._prompts, self._intake.places)
         self._intake.marks.load(await self._marks())
         try:

@@ -14,6 +14,7 @@ UNKNOWN_MESSAGE: Final = 10008
 UNKNOWN_EMOJI: Final = 10014
 NO_ACCESS: Final = 50001
 NO_PERMISSION: Final = 50013
+ARCHIVED: Final = 50083
 TOO_LARGE: Final = 40005
 BAD_TOKEN: Final = 401
 """A status, not a code."""
@@ -39,7 +40,8 @@ _REASONS: Final[dict[int, str]] = {
     50008: "the channel takes no messages: in a forum, write to one of its posts",
     50019: "a message older than 14 days cannot be treated so",
     50021: "a notice of Discord's own cannot be changed",
-    50083: "the thread is archived: a message sent there opens it again, unless it is locked",
+    ARCHIVED: "the thread is archived, and the bot may not open it again: where it is locked, somebody who moderates "
+    "it has to unlock it; else give the bot the permission Send Messages in Threads",
     40062: "Discord is busy with it: send it later",
     90001: "whoever wrote the message has blocked the bot, which therefore cannot react to it",
     160002: "the bot cannot quote here: give it the permission Read Message History, or set reply_to_mode to off",

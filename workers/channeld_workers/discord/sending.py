@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import discord
@@ -135,9 +135,9 @@ class Sender:
             case "message":
                 return await self._send_message(part, channel)
             case "edit":
-                return await self._edit(part, channel)
+                return await self._reopening(channel, lambda: self._edit(part, channel))
             case "react":
-                return await self._react(part, channel)
+                return await self._reopening(channel, lambda: self._react(part, channel))
             case _:
                 raise Impossible(f"Discord cannot do {part.kind}")
 
@@ -190,6 +190,23 @@ class Sender:
             raise Impossible("a reaction is an emoji, and there is none in it")
         await react(self._api, channel, message_id, emoji)
         return message_id
+
+    async def _reopening(self, channel: int, change: Callable[[], Awaitable[str]]) -> str:
+        """Change something, in an archived thread once it is open again: only a message opens it by itself.
+
+        Source: https://docs.discord.com/developers/topics/threads#active-archived-threads.
+        """
+        try:
+            return await change()
+        except Refusal as error:
+            if error.code != refusals.ARCHIVED:
+                raise
+            archived = error
+        try:
+            await self._api.call("PATCH", "/channels/{channel_id}", json={"archived": False}, channel_id=channel)
+        except Refusal as error:
+            raise archived if error.code == refusals.NO_PERMISSION else error from None
+        return await change()
 
     # -- errors
 

@@ -1,0 +1,110 @@
+"""The daemon as a service manager sees it, with the test in the manager's place at the other end of the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.daemon import Daemon
+
+
+class Manager:
+    """The manager's end: everything that it was told, field by field."""
+
+    def __init__(self, listening: socket.socket, address: str) -> None:
+        self.address = address
+        self.told: list[dict[str, str]] = []
+        self._listening, self._news = listening, asyncio.Event()
+        asyncio.get_running_loop().add_reader(listening, self._hear)
+
+    def _hear(self) -> None:
+        self.told.append(dict(line.split("=", 1) for line in self._listening.recv(4096).decode().splitlines()))
+        self._news.set()
+
+    async def until(self, field: str, value: str = "", after: int = 0) -> int:
+        """Return when a field with that in it was told, and as which one of all."""
+        while True:
+            for place, each in enumerate(self.told[after:], after):
+                if field in each and value in each[field]:
+                    return place
+            self._news.clear()
+            await self._news.wait()
+
+
+@pytest.fixture
+async def manager(tmp_path: Path) -> AsyncIterator[Manager]:
+    """Be the manager."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.setblocking(False)
+        listening.bind(str(tmp_path / "notify"))
+        yield Manager(listening, str(tmp_path / "notify"))
+        asyncio.get_running_loop().remove_reader(listening)
+
+
+def environment_of(pid: int) -> bytes:
+    """Return what a process was started with."""
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def test_it_is_ready_when_it_answers_beats_while_it_lives_and_says_that_it_stops(manager, pager):
+    """In that order; and its workers know nothing of the manager."""
+    daemon = Daemon(pager.config)
+    daemon.environment |= {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "300000"}
+    async with daemon:
+        life = await pager.life()
+        await life.begin(account="@pager_bot")
+        ready = await manager.until("READY")
+        assert (await daemon.ask("status"))["daemon"]["pid"]
+        await manager.until("WATCHDOG", after=await manager.until("STATUS", "1 of 1 workers connected", after=ready))
+        assert b"NOTIFY_SOCKET" not in environment_of(life.pid)
+        os.kill(daemon.pid, signal.SIGTERM)  # as it does
+        stopping = await manager.until("STOPPING", after=ready)
+    assert not any("WATCHDOG" in each for each in (*manager.told[:ready], *manager.told[stopping:]))
+
+
+async def test_a_daemon_whose_loop_stands_still_does_not_beat(manager, pager):
+    """So the manager ends it and starts another, which finds everything on disk."""
+    daemon = Daemon(pager.config)
+    daemon.environment |= {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "60000"}
+    async with daemon:
+        await manager.until("WATCHDOG")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.1)  # what was under way arrives
+        told = len(manager.told)
+        await asyncio.sleep(0.3)
+        assert len(manager.told) == told, "it beats while it stands still"
+        os.kill(daemon.pid, signal.SIGCONT)
+        await manager.until("WATCHDOG", after=told)
+
+
+def test_the_journal_gets_json_with_its_priority(tmp_path):
+    """Nothing else that stderr may be does: a log of ours is in its file."""
+    code = (
+        "import pathlib, sys, structlog; from channeld.daemon import log;"
+        "log.configure('info', pathlib.Path(sys.argv[1]));"
+        "one = structlog.get_logger(); one.info('began', pid=7); one.warning('odd'); one.error('bad')"
+    )
+    said = {}
+    for place in ("journal", "elsewhere"):
+        with open(tmp_path / place, "w+", encoding="utf-8") as stream:
+            at = os.fstat(stream.fileno())
+            named = f"{at.st_dev}:{at.st_ino}" if place == "journal" else f"{at.st_dev}:1"
+            subprocess.run(
+                [sys.executable, "-c", code, str(tmp_path / "log")], check=True, stderr=stream,
+                env={**os.environ, "JOURNAL_STREAM": named},
+            )  # fmt: skip
+            stream.seek(0)
+            said[place] = stream.read().splitlines()
+    assert [(line[:3], json.loads(line[3:])["event"]) for line in said["journal"]] == [
+        ("<6>", "began"), ("<4>", "odd"), ("<3>", "bad"),
+    ]  # fmt: skip
+    assert said["elsewhere"] == []
