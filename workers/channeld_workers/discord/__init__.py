@@ -5,10 +5,12 @@ the rest to ``intake``. That notes in ``places`` which channels, threads and rol
 on the lane of its channel (``lanes``). A lane reads what was missed from the history, then what is told live; each goes
 through ``messages``, which makes it one of channeld's events, and is offered. ``watermarks`` keep how far a channel was
 read. What ``messages`` needs: ``people`` (who), ``content`` and ``embeds`` (what it holds), ``mentions`` (names for
-marks, and whether the bot is addressed), ``quotes`` (what it replies to), ``notices`` (what Discord itself says).
+marks, and whether the bot is addressed), ``quotes`` (what it replies to), ``notices`` (what Discord itself says), and
+of reactions ``recollection`` (who and whose, where Discord does not say).
 
 **Out**: ``sending`` carries out what the daemon asks for. ``letters`` says which messages a reply is: ``markdown`` has
-it as Discord wants it, ``splitting`` cuts it, ``uploads`` are its files. ``refusals`` say in words why Discord refuses.
+it as Discord wants it, ``splitting`` cuts it, ``uploads`` are its files. ``refusals`` say in words why Discord refuses,
+and ``doubt`` looks whether the token is still good.
 
 **Prompts**: ``prompts`` shows what Claude Code asks as a card (``cards``, of ``components``) and takes the answers that
 ``interactions`` (buttons, lists, forms) or ``intake`` (a reply to the card) bring. By the way: ``courtesies`` (typing,
