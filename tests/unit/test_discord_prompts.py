@@ -198,6 +198,17 @@ async def test_a_card_whose_sending_broke_off_is_one_message(server, general, pr
     assert server.sent == [message]
 
 
+async def test_a_card_whose_sending_broke_off_is_marked_though_it_was_settled_meanwhile(server, general, prompts):
+    """It stands in the chat, with buttons that nobody waits for."""
+    server.cut("create_message", Where.AFTER)
+    prompts.put(asked(general))
+    (message,) = await server.until(lambda: server.sent)
+    prompts.put(asked(general, state="elsewhere"))
+    await server.until(lambda: message.components == [])
+    assert "Settled elsewhere." in message.content
+    assert server.sent == [message]
+
+
 async def test_the_whole_of_a_long_prompt_goes_as_a_file(server, general, prompts, tmp_path):
     """Below the card."""
     whole = tmp_path / "whole.txt"

@@ -6,6 +6,8 @@ The library waits for its buckets and repeats what was refused as too fast. It a
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import logging
 from collections.abc import Sequence
 from typing import Any, Final
@@ -135,8 +137,12 @@ class Api:
         elif json is not None:
             more["json"] = json
         route = Route(method, path, **ids)
+        http = self._exempt() if "webhook_token" in ids else self._http
         try:
-            return await self._http.request(route, **more)
+            return await http.request(route, **more)
+        except asyncio.CancelledError:
+            self._let_others_go_on()
+            raise
         except discord.RateLimited as error:
             raise TooFast(error.retry_after) from None
         except discord.DiscordServerError as error:
@@ -147,8 +153,25 @@ class Api:
             raise NotReached(f"no connection ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"the connection broke before the answer ({type(error).__name__})") from None
-        except (ValueError, KeyError):  # half an answer to what may have been done
-            raise Unknown("the answer cannot be read") from None
+        except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+            # Half an answer, a 429 of another shape, a pool that another try to log in has just closed.
+            raise Unknown(f"the answer cannot be read ({type(error).__name__})") from None
+
+    def _exempt(self) -> HTTPClient:
+        """Return the client without the global limit, which interactions are not bound to, and which takes too long.
+
+        (https://discord.com/developers/docs/interactions/receiving-and-responding)
+        """
+        http = copy.copy(self._http)  # with the pool, the token and the buckets of the other
+        http._global_over = asyncio.Event()
+        http._global_over.set()
+        return http
+
+    def _let_others_go_on(self) -> None:
+        """End Discord's global wait when it is certainly over: the request that met it would have, had it lived."""
+        over = self._http._global_over
+        if not over.is_set():
+            asyncio.get_running_loop().call_later(MOST_WAIT_S, over.set)
 
 
 def _form(json: Any, uploads: Sequence[discord.File]) -> list[dict[str, Any]]:

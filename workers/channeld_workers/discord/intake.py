@@ -203,6 +203,8 @@ class Intake:
         place = await self._place_of(channel)
         if place is None:
             return [None] * len(items)
+        if place.guild_id is not None and any(table(item.data).get("mention_roles") for item in items):
+            await self._learn_roles(place.guild_id)
         return await asyncio.gather(*(self._handle_one(item, place) for item in items))
 
     async def _handle_one(self, item: Item, place: Place) -> Answer:
@@ -226,6 +228,14 @@ class Intake:
             lambda answer: snowflake(table(answer).get("id")) == channel, "/channels/{channel_id}", channel_id=channel
         )
         return self.places.find(channel) or self.places.add(found)
+
+    async def _learn_roles(self, guild: int) -> None:
+        """Ask for a guild's roles where it was not told yet: a mention of the account's own addresses it."""
+        if not self.places.knows_guild(guild):
+            found = await self._ask(
+                lambda answer: snowflake(table(answer).get("id")) == guild, "/guilds/{guild_id}", guild_id=guild
+            )
+            self.places.add_guild(found)
 
     async def _ask(self, is_right: Callable[[Any], bool], path: str, **more: Any) -> Any:
         """Ask Discord something until it answers itself; None if it refuses to tell."""

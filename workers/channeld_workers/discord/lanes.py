@@ -121,6 +121,8 @@ class _Lane:
         """After which message the history has to be read; None: it need not be."""
         self._gaps = 0
         """How often that was said: also while it is being read."""
+        self._made_up: set[int] = set()
+        """What was taken from the history: it may also be told live, and a command would be carried out twice."""
         self._limit = lanes.limit
         self._failures = 0
         lanes.runtime.spawn(self._run(), f"lane-{channel}")
@@ -148,7 +150,7 @@ class _Lane:
         while self._waiting or self._behind is not None:
             if self._behind is None:
                 waiting, self._waiting = self._waiting, deque()
-                await self._take(waiting)
+                await self._take(item for item in waiting if item.message_id not in self._made_up)
                 continue
             try:
                 async with self._lanes.slots:
@@ -170,6 +172,7 @@ class _Lane:
         gaps = self._gaps
         missed = await self._missed(after)
         await self._take(missed)
+        self._made_up.update(number for each in missed if (number := each.message_id) is not None)
         self._failures = 0
         if self._gaps == gaps:
             self._behind, self._limit = None, self._lanes.limit
@@ -197,7 +200,11 @@ class _Lane:
             self._lanes.runtime.log.warning("history_cut", channel=self._channel, limit=self._limit)
         found.sort(key=lambda each: snowflake(each.get("id")) or 0)
         items = (Item(MESSAGE, each) for each in found[-self._limit :])
-        return [each for each in items if not self._lanes.marks.is_answered(self._channel, each.message_id or 0)]
+        return [each for each in items if not self._is_answered(each.message_id or 0)]
+
+    def _is_answered(self, message: int) -> bool:
+        """Tell whether a message is known to have been answered for good."""
+        return message in self._made_up or self._lanes.marks.is_answered(self._channel, message)
 
     async def _take(self, items: Iterable[Item]) -> None:
         for batch in together(items):

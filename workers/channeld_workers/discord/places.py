@@ -114,6 +114,17 @@ class Places:
         raw = table(channel)
         return self._put(raw, snowflake(raw.get("guild_id")))
 
+    def add_guild(self, guild: object) -> None:
+        """Take in a guild's name and roles as the REST API gives them."""
+        raw = table(guild)
+        number = snowflake(raw.get("id"))
+        if number is not None:
+            self._name_guild(number, raw)
+
+    def knows_guild(self, guild_id: int) -> bool:
+        """Tell whether a guild's roles are known: a session is told of it some time after it began."""
+        return guild_id in self._guilds
+
     def find(self, channel_id: int) -> Place | None:
         """Return a place, None if nothing is known of it."""
         return self._places.get(channel_id)

@@ -20,7 +20,7 @@ from channeld.core.prompts import NOT_ALLOWED
 from channeld.ipc.messages import Accepted, Inbound, Prompt
 from channeld_workers.backoff import pause_s
 from channeld_workers.discord import refusals, uploads
-from channeld_workers.discord.api import Api, DiscordError, NotReached, Refusal, TooFast
+from channeld_workers.discord.api import Api, DiscordError, NotReached, Refusal, TooFast, Unknown
 from channeld_workers.discord.cards import card
 from channeld_workers.discord.channels import channel_of, is_id, quoting
 from channeld_workers.discord.people import Person
@@ -46,12 +46,14 @@ class Prompts:
     def __init__(self, runtime: Runtime, api: Api) -> None:
         self._runtime, self._api = runtime, api
         self._known: OrderedDict[Key, Prompt] = OrderedDict()
-        self._standing: dict[Key, str] = {}
-        """The messages as which they stand in their channels."""
-        self._shown: dict[Key, Prompt] = {}
-        """What stands there, so that nothing is said twice."""
+        self._card_ids: dict[Key, str] = {}
+        """The messages as which they stand in their channels: ``Prompt.shown`` of the daemon's."""
+        self._displayed: dict[Key, Prompt] = {}
+        """What those messages say, so that none is changed for nothing."""
         self._gone: dict[Key, int] = {}
         """How often somebody has deleted the message."""
+        self._doubted: dict[Key, dict[str, Any]] = {}
+        """What may have been sent, as a message that is not known: that, under its nonce, and then what is changed."""
         self._busy: set[Key] = set()
 
     # -- showing
@@ -63,14 +65,14 @@ class Prompts:
             return
         key = prompt.id, channel
         if prompt.shown is not None and is_id(prompt.shown):
-            self._standing.setdefault(key, prompt.shown)
-        if prompt.state != "open" and key not in self._known and key not in self._standing:
+            self._card_ids.setdefault(key, prompt.shown)
+        if prompt.state != "open" and key not in self._known and key not in self._card_ids:
             return  # it was settled before this chat was shown it
         self._known[key] = prompt
         self._known.move_to_end(key)
         while len(self._known) > _KEPT:
             oldest, _ = self._known.popitem(last=False)
-            for facts in (self._standing, self._shown, self._gone):
+            for facts in (self._card_ids, self._displayed, self._gone, self._doubted):
                 facts.pop(oldest, None)
         if key not in self._busy:
             self._busy.add(key)
@@ -85,7 +87,7 @@ class Prompts:
     async def _bring_up_to_date(self, key: Key) -> None:
         """Bring the chat to what the prompt is now, until nothing has changed meanwhile."""
         tries = doubtful = 0
-        while (prompt := self._known.get(key)) is not None and self._shown.get(key) != prompt:
+        while (prompt := self._known.get(key)) is not None and self._displayed.get(key) != prompt:
             try:
                 await self._show(key, prompt)
             except TooFast as wait:
@@ -94,25 +96,26 @@ class Prompts:
             except DiscordError as error:
                 if isinstance(error, Refusal) and error.status != refusals.BAD_TOKEN:
                     self._runtime.log.warning("prompt_not_shown", prompt=prompt.id, reason=error.message)
-                    gone = error.code == refusals.UNKNOWN_MESSAGE and self._standing.pop(key, None) is not None
+                    gone = error.code == refusals.UNKNOWN_MESSAGE and self._card_ids.pop(key, None) is not None
                     if gone and prompt.state == "open":  # somebody deleted it: it is sent once more
                         self._gone[key] = self._gone.get(key, 0) + 1
                         continue
-                    self._shown[key] = prompt
+                    self._displayed[key] = prompt
                     continue
                 tries += 1
                 self._runtime.log.warning("prompt_put_off", prompt=prompt.id, reason=error.message, tries=tries)
                 if not isinstance(error, NotReached | Refusal):  # it may stand there already: not for ever another one
                     doubtful += 1
                     if doubtful >= _MOST_DOUBTFUL:
-                        self._shown[key] = prompt
+                        self._displayed[key] = prompt
+                        self._doubted.pop(key, None)  # its nonce holds no longer
                         continue
                 await asyncio.sleep(pause_s(_WAITS_S, tries))
             except Exception:  # it is told anew to every process: it must not end each of them
                 self._runtime.log.exception("prompt_not_shown", prompt=prompt.id)
-                self._shown[key] = prompt
+                self._displayed[key] = prompt
             else:
-                self._shown[key] = prompt
+                self._displayed[key] = prompt
 
     async def _show(self, key: Key, prompt: Prompt) -> None:
         _, channel = key
@@ -120,22 +123,34 @@ class Prompts:
         body: dict[str, Any] = {
             "content": looks.content, "components": looks.components, "allowed_mentions": {"parse": []},
         }  # fmt: skip
-        if (standing := self._standing.get(key)) is not None:
+        if key not in self._card_ids:
+            first = self._doubted.get(key, body)
+            if prompt.state != "open" and first is body:
+                return
+            await self._send_card(key, prompt, first)
+            if first == body:
+                return
+        if (card_id := self._card_ids.get(key)) is not None:
             await self._api.call(
                 "PATCH", "/channels/{channel_id}/messages/{message_id}", json=body,
-                channel_id=channel, message_id=standing,
+                channel_id=channel, message_id=card_id,
             )  # fmt: skip
-            return
-        if prompt.state != "open":
-            return
-        sent = await self._api.call(
-            "POST", "/channels/{channel_id}/messages", channel_id=channel,
-            json=body | {"flags": NO_PREVIEWS, "nonce": self._nonce(key), "enforce_nonce": True},
-        )  # fmt: skip
+
+    async def _send_card(self, key: Key, prompt: Prompt, body: dict[str, Any]) -> None:
+        _, channel = key
+        try:
+            sent = await self._api.call(
+                "POST", "/channels/{channel_id}/messages", channel_id=channel,
+                json=body | {"flags": NO_PREVIEWS, "nonce": self._nonce(key), "enforce_nonce": True},
+            )  # fmt: skip
+        except Unknown:
+            self._doubted[key] = body
+            raise
+        self._doubted.pop(key, None)
         number = table(sent).get("id")
         if type(number) is not str or not is_id(number):
             return
-        self._standing[key] = number
+        self._card_ids[key] = number
         self._runtime.shown(prompt.id, prompt.chat, number)
         if prompt.file is not None:
             await self._send_file(prompt.file, channel, number)
@@ -197,7 +212,7 @@ class Prompts:
             return None
         channel = channel_of(event.chat)
         key = next(
-            (key for key, shown in self._standing.items() if (key[1], shown) == (channel, event.reply_to_id)), None
+            (key for key, card_id in self._card_ids.items() if (key[1], card_id) == (channel, event.reply_to_id)), None
         )
         prompt = self._known.get(key) if key is not None else None
         if prompt is None or not prompt.free:
