@@ -181,7 +181,9 @@ class Intake:
             place = self.places.find(channel)
             for each in [place, *self.places.threads_of(channel)] if place is not None else ():
                 if not self.marks.is_known(each.id):
-                    self._follow(each, max(each.last_message_id or each.id, self._latest))
+                    self._follow(
+                        each, max(each.last_message_id or each.id, self._latest - 1)
+                    )  # that one may still wait
         self.marks.flush()
 
     def _follow(self, place: Place, after: int) -> None:
