@@ -1,5 +1,6 @@
 """What the daemon asks for is done on Discord once, and every error becomes an outcome that is true."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -442,6 +443,23 @@ async def test_a_file_over_the_limit(server, general, send, tmp_path):
     assert isinstance(outcome, Failed) and "max_upload_mb" in outcome.reason
     outcome = await send(general, files=[large])
     assert isinstance(outcome, Failed) and "larger than Discord takes" in outcome.reason
+
+
+@pytest.mark.parametrize(("file", "outcome"), [(False, Uncertain), (True, Sent)])
+async def test_a_first_attempt_ends_with_the_protection_of_its_nonce(monkeypatch, tmp_path, clock, file, outcome):
+    """The library repeats for as long as a server answers with errors; a file may just take long."""
+    monkeypatch.setattr("channeld_workers.discord.sending.PROTECTED_S", 0.05)
+    monkeypatch.setattr("channeld_workers.discord.sending._MORE_S", 0.0)
+
+    class Slow:
+        async def call(self, *path, **more):
+            await asyncio.sleep(0.2)
+            return {"id": "77"}
+
+    api: Any = Slow()
+    files = [spooled(tmp_path)] if file else []
+    sent = await Sender(api, settings(), clock, sleep=clock.sleep).send(part(format=READY, files=files))
+    assert isinstance(sent, outcome)
 
 
 async def test_a_long_wait_is_the_daemons(server, general, send):

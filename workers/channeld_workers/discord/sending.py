@@ -80,9 +80,8 @@ class Sender:
         if channel is None:
             return Failed(ref=part.ref, reason=f"{part.chat} is no chat of Discord's")
         if part.kind == "message" and part.format not in {letters.READY, letters.AS_FILE}:
-            if (
-                why := uploads.refusal(part.files, self._settings.max_upload_bytes, self._file_limit(channel))
-            ) is not None:
+            limits = (self._settings.max_upload_bytes, self._file_limit(channel))
+            if (why := uploads.refusal(part.files, *limits)) is not None:
                 return Failed(ref=part.ref, reason=why)
             pieces = letters.pieces_of(part, self._settings)
             if len(pieces) > 1:
@@ -105,9 +104,12 @@ class Sender:
         doubted = False
         for again_s in (*_AGAIN_S, None):
             wait_s = again_s
-            left_s = max(0.0, since + PROTECTED_S + _MORE_S - self._clock()) if repeated and is_message else None
+            # What waits longer for its turn, or what the library itself repeats later, would not be protected any more.
+            # Only the first attempt with files takes as long as it does: it may be the line that is slow.
+            is_bound = is_message and (repeated or not part.files)
+            left_s = max(0.0, since + PROTECTED_S + _MORE_S - self._clock()) if is_bound else None
             try:
-                async with asyncio.timeout(left_s):  # what waits longer for its turn would not be protected any more
+                async with asyncio.timeout(left_s):
                     message_id = await self._carry_out(part, channel)
             except (Unknown, TimeoutError) as error:
                 repeated, doubted = True, is_message
