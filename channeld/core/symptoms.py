@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 
 from channeld.core.health import SESSIONS, Report
 from channeld.core.listening import ATTACH, Listening, Verdict
+from channeld.core.text import clean_name
 
 LONG_TURN_S: Final = 1800.0
 """How long messages may wait for a turn to end before somebody should look."""
+_REASON_LIMIT: Final = 200
 _LIST: Final = "`channeld messages list --state {}`"
 
 
@@ -97,15 +99,16 @@ def held(count: int, since: float | None) -> list[Report]:
     return [Report("messages_held", text, hint, since)]
 
 
-def sending(parts: Iterable[tuple[str, str, int, float, int]], workers: Container[str]) -> list[Report]:
+def sending(parts: Iterable[tuple[str, str, int, float, int, str | None]], workers: Container[str]) -> list[Report]:
     """Say what is wrong with what Claude sends.
 
     Args:
-        parts: (worker, state, how many, unix time of the oldest, how many lately) of those not done or gone wrong.
+        parts: (worker, state, how many, unix time of the oldest, how many lately, why the last of these) of those not
+            done or gone wrong.
         workers: names of those that are configured and enabled.
     """
     reports = []
-    for worker, state, count, since, lately in parts:
+    for worker, state, count, since, lately, reason in parts:
         match state:
             case "queued" | "sending" if worker not in workers:
                 text = f"{_count(count, 'part')} of Claude's answers waiting for {worker}, which does not run any more."
@@ -121,12 +124,18 @@ def sending(parts: Iterable[tuple[str, str, int, float, int]], workers: Containe
             case "failed" if lately:
                 text = f"{_count(lately, 'message')} to {worker} could not be sent in the last 24 hours."
                 hint = _by_hand("failed")
-                reports.append(Report("sends_failed", text, hint, since, worker))
+                reports.append(Report("sends_failed", text + _last(reason), hint, since, worker))
             case "uncertain" if lately:
                 text = f"{_count(lately, 'message')} to {worker} may or may not have been sent in the last 24 hours."
                 hint = _by_hand("uncertain")
-                reports.append(Report("sends_uncertain", text, hint, since, worker))
+                reports.append(Report("sends_uncertain", text + _last(reason), hint, since, worker))
     return reports
+
+
+def _last(reason: str | None) -> str:
+    """Return why the last of several went wrong, as a sentence: what has to be changed is there to read at once."""
+    words = clean_name(reason or "", _REASON_LIMIT).rstrip(".")
+    return f" The last: {words}." if words else ""
 
 
 def _by_hand(state: str) -> str:

@@ -36,6 +36,7 @@ class OpenParts(NamedTuple):
     number: int
     since: float  # unix time, seconds: when the oldest was accepted, or went wrong
     lately: int  # how many messages of these went wrong lately
+    reason: str | None  # of the last of them, as its worker said it
 
 
 class Outbox:

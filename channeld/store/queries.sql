@@ -441,11 +441,15 @@ SELECT count(*) AS n, min(changed_at) AS since FROM event
  WHERE state = 'held' AND state IN ('held', 'queued') AND hold IS NOT NULL;
 
 -- name: count_parts
--- Each state with the age of its oldest, and how many messages went wrong lately.
-SELECT worker, state, count(*) AS n, min(accepted_at) AS since, 0 AS lately FROM part
+-- Each state with the age of its oldest, how many messages went wrong lately, and why the last of them did.
+SELECT worker, state, count(*) AS n, min(accepted_at) AS since, 0 AS lately, NULL AS reason FROM part
  WHERE state IN ('queued', 'sending') GROUP BY worker, state
 UNION ALL
-SELECT worker, state, count(*), min(changed_at), sum(kind = 'message' AND changed_at > :after) FROM part
+SELECT worker, state, count(*), min(changed_at), sum(kind = 'message' AND changed_at > :after),
+       (SELECT error FROM part AS last
+         WHERE last.worker = part.worker AND last.state = part.state AND kind = 'message'
+         ORDER BY changed_at DESC LIMIT 1)
+  FROM part
  WHERE state IN ('failed', 'uncertain') GROUP BY worker, state;
 
 -- name: put_prompt

@@ -103,7 +103,7 @@ STATES: dict[str, dict[str, Any]] = {
                 "worker_failed", f"The worker pager keeps ending: {ENDED}.",
                 "See `channeld logs pager`, mend the cause, then `channeld restart pager`.", NOW - 400, "pager",
             ),
-            *sending([("pager", "queued", 2, NOW - 300, 0)], {"pager"}),
+            *sending([("pager", "queued", 2, NOW - 300, 0, None)], {"pager"}),
         ),
         workers=[
             worker(),
@@ -116,7 +116,13 @@ STATES: dict[str, dict[str, Any]] = {
     ),
     "replies-not-sent": status(
         health=told(
-            *sending([("pager", "failed", 1, NOW - 4000, 1), ("pager", "uncertain", 2, NOW - 90, 2)], {"pager"}),
+            *sending(
+                [
+                    ("pager", "failed", 1, NOW - 4000, 1, "the chat does not exist any more"),
+                    ("pager", "uncertain", 2, NOW - 90, 2, None),
+                ],
+                {"pager"},
+            ),
         ),
         workers=[worker(), worker("pager", account="@shop_bot", starts=3, last_end="was killed by signal 9")],
         outbox=[

@@ -127,19 +127,34 @@ def test_waiting_messages_count_from_the_oldest():
 def test_what_went_wrong_on_the_way_out_is_told_for_a_day():
     """Old failures are only counted; what waits is another matter than what failed."""
     parts = [
-        ("web", "failed", 4, NOW - 99, 0), ("web", "uncertain", 3, NOW - 98, 2), ("pager", "queued", 1, NOW - 97, 0),
+        ("web", "failed", 4, NOW - 99, 0, None), ("web", "uncertain", 3, NOW - 98, 2, "the connection broke"),
+        ("pager", "queued", 1, NOW - 97, 0, None),
     ]  # fmt: skip
     assert [(r.code, r.subject) for r in sending(parts, {"web", "pager"})] == [
         ("sends_uncertain", "web"),
         ("sends_waiting", "pager"),
     ]
-    assert sending(parts, {"web", "pager"})[0].text.startswith("2 messages to web may or may not")
-    assert [r.code for r in sending([("web", "failed", 4, NOW, 1)], {"web"})] == ["sends_failed"]
+    assert sending(parts, {"web", "pager"})[0].text == (
+        "2 messages to web may or may not have been sent in the last 24 hours. The last: the connection broke."
+    )
+    assert [r.code for r in sending([("web", "failed", 4, NOW, 1, None)], {"web"})] == ["sends_failed"]
+
+
+def test_the_reason_of_what_failed_is_one_line_and_no_longer_than_that():
+    """It comes from a platform."""
+    for reason, told in (
+        (None, ""),
+        ("", ""),
+        ("No.\n\x1b[31mBad", " The last: No. 31mBad."),
+        ("x" * 999, f" The last: {'x' * 200}."),
+    ):
+        (report,) = sending([("web", "failed", 4, NOW, 1, reason)], {"web"})
+        assert report.text == f"1 message to web could not be sent in the last 24 hours.{told}"
 
 
 def test_sends_for_a_worker_that_is_gone_are_told_with_steps_that_can_be_followed():
     """``channeld restart`` of it by name would only say that there is no such worker."""
-    (report,) = sending([("pager", "queued", 2, NOW, 0)], {"web"})
+    (report,) = sending([("pager", "queued", 2, NOW, 0, None)], {"web"})
     assert report.text == "2 parts of Claude's answers waiting for pager, which does not run any more."
     assert "restart pager" not in report.hint
     assert "Put [workers.pager] back into config.toml" in report.hint
