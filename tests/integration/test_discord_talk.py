@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.discord import scene
-from tests.doubles.discord_api_objects import Intent
+from tests.doubles.discord_api_objects import Intent, Permission
 from tests.doubles.pictures import png
 from tests.integration.test_flows import call
 
@@ -264,6 +264,20 @@ async def test_dispatches_that_cannot_be_read_cost_nothing_else():
         s.ada.write(s.dm, "still there")
         assert await told(client, 1) == ["still there"]
         assert len(s.api.gateway.identifies) == 1
+
+
+async def test_an_open_channel_that_the_bot_cannot_use_is_told_with_the_permission():
+    """As soon as it is so, and until it is mended."""
+    async with scene() as s:
+        s.api.overwrite(s.general, deny=Permission.SEND_MESSAGES | Permission.READ_MESSAGE_HISTORY)
+        lacks = "In #general in Workshop, which is open, the bot lacks Read Message History and Send Messages."
+        await s.daemon.status_where(lambda status: any(issue["text"] == lacks for issue in status["health"]))
+        s.api.overwrite(s.general)
+        await s.daemon.status_where(lambda status: not status["health"])
+        await s.terminal("access", "group", "open", "discord:77")
+        unknown = "The bot sees no channel 77, which is open to it."
+        status = await s.daemon.status_where(lambda status: any(i["text"] == unknown for i in status["health"]))
+        assert any("access group close discord:77" in issue["hint"] for issue in status["health"])
 
 
 @pytest.mark.parametrize("words", ["does not know this token", "Message Content Intent"])

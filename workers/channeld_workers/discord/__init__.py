@@ -4,10 +4,10 @@
 the rest to ``intake``. That notes in ``places`` which channels, threads and roles there are, and puts what was written
 on the lane of its channel (``lanes``). A lane reads what was missed from the history, then what is told live; each goes
 through ``messages``, which makes it one of channeld's events, and is offered. ``watermarks`` keep how far a channel was
-read, and ``catch_up`` finds what has to be read after a gap. What ``messages`` needs: ``people`` (who), ``content`` and
-``embeds`` (what it holds), ``mentions`` (names for marks, and whether the bot is addressed), ``quotes`` (what it
-replies to), ``notices`` (what Discord itself says), and of reactions ``recollection`` (who and whose, where Discord
-does not say).
+read, and ``catch_up`` finds what has to be read after a gap; ``rights`` tell which open channels the bot cannot use.
+What ``messages`` needs: ``people`` (who), ``content`` and ``embeds`` (what it holds), ``mentions`` (names for marks,
+and whether the bot is addressed), ``quotes`` (what it replies to), ``notices`` (what Discord itself says), and of
+reactions ``recollection`` (who and whose, where Discord does not say).
 
 **Out**: ``sending`` carries out what the daemon asks for. ``letters`` says which messages a reply is: ``markdown`` has
 it as Discord wants it, ``splitting`` cuts it, ``uploads`` are its files. ``refusals`` say in words why Discord refuses,

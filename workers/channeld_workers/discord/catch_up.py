@@ -9,6 +9,7 @@ from channeld_workers.discord.asking import ask
 from channeld_workers.discord.channels import channel_of
 from channeld_workers.discord.ids import snowflake
 from channeld_workers.discord.places import Kind, Place, Places
+from channeld_workers.discord.rights import Rights
 from channeld_workers.discord.watermarks import Watermarks
 from channeld_workers.raw import Raw, table, tables
 from channeld_workers.runtime import Runtime
@@ -39,12 +40,16 @@ class CatchUp:
         runtime: the daemon.
         api: for threads that were put away.
         places: what Discord has told of; kept by others, and up to date before anything is said here.
+        rights: looks at what the bot may do.
         marks: how far each channel was read.
         read: has a channel read.
     """
 
-    def __init__(self, runtime: Runtime, api: Api, places: Places, marks: Watermarks, read: Reader) -> None:
-        self._runtime, self._api, self._places, self._marks, self._catch_up = runtime, api, places, marks, read
+    def __init__(
+        self, runtime: Runtime, api: Api, places: Places, rights: Rights, marks: Watermarks, read: Reader
+    ) -> None:
+        self._runtime, self._api, self._places, self._rights = runtime, api, places, rights
+        self._marks, self._catch_up = marks, read
         self._begun = 0
         """About when this account was last heard before the session of now, as an id; 0: never."""
         self._latest = 0
@@ -53,16 +58,18 @@ class CatchUp:
         """Channels of guilds that people opened."""
         self._due: set[int] = set()
         """Guilds that were not looked through since the session began."""
+        self._connected = False
 
     def session_began(self, ready: Raw) -> None:
         """Read what came while nobody listened, wherever something was read before."""
         self._begun = self._marks.look_back()
         guilds = tables(ready.get("guilds"), _MOST_GUILDS)
         self._due = {number for each in guilds if (number := snowflake(each.get("id"))) is not None}
+        self._connected = True
         for channel in self._marks.channels:
             self._catch_up(channel)
         if not self._due:
-            self._marks.looked_back()
+            self._looked_through()
 
     def guild_came(self, guild: Raw) -> None:
         """Read threads that were begun or woken meanwhile in channels that are read."""
@@ -74,6 +81,7 @@ class CatchUp:
             for thread in (thread for place in known for thread in self._places.threads_of(place.id)):
                 self._catch_up_thread(thread)
         self.begin_places()
+        self.rights_changed()
         self._runtime.spawn(self._look_for_archived(number, known if self._begun else []), "archived threads")
 
     def _is_followed(self, place: Place) -> bool:
@@ -99,14 +107,26 @@ class CatchUp:
                 for raw in tables(table(found).get("threads"), _ARCHIVED):
                     if (thread := self._places.add(raw)) is not None:
                         self._catch_up_thread(thread)
-        self.guild_done(guild)
+        self._guild_done(guild)
 
-    def guild_done(self, guild: int | None) -> None:
-        """Note that a guild was looked through, or that there is nothing to look at."""
+    def guild_left(self, guild: int | None) -> None:
+        """Go on without a guild: one that the bot is in no more, or that has an outage and comes later."""
+        self._guild_done(guild)
+        self.rights_changed()
+
+    def _guild_done(self, guild: int | None) -> None:
         if guild in self._due:
             self._due.remove(guild)
             if not self._due:
-                self._marks.looked_back()
+                self._looked_through()
+
+    def _looked_through(self) -> None:
+        self._marks.looked_back()
+        self.rights_changed()
+
+    def rights_changed(self) -> None:
+        """Look at what the bot may do in open channels."""
+        self._rights.look(self._open, complete=self._connected and not self._due)
 
     # -- where nothing was ever read
 
@@ -121,6 +141,7 @@ class CatchUp:
         for channel in before - self._open:
             self._marks.forget(channel)  # what is written until it is opened again is not wanted then either
         self.begin_places()
+        self.rights_changed()
 
     def closed(self, channel: int) -> None:
         """Read a channel no more that the daemon says is closed, unless it was opened since."""

@@ -19,6 +19,7 @@ from channeld_workers.discord.messages import Account
 from channeld_workers.discord.places import Place, Places
 from channeld_workers.discord.prompts import Prompts
 from channeld_workers.discord.recollection import Recollection
+from channeld_workers.discord.rights import Rights
 from channeld_workers.discord.settings import Settings
 from channeld_workers.discord.watermarks import Watermarks
 from channeld_workers.raw import Raw, table
@@ -27,6 +28,10 @@ from channeld_workers.runtime import Runtime
 _OF_CHANNELS: Final = frozenset({
     MESSAGE, "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK",
     "MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE",
+})  # fmt: skip
+_OF_RIGHTS: Final = frozenset({
+    "CHANNEL_CREATE", "CHANNEL_UPDATE", "CHANNEL_DELETE", "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE",
+    "GUILD_MEMBER_UPDATE",
 })  # fmt: skip
 _MOST_DELETED: Final = 100
 
@@ -55,7 +60,9 @@ class Intake:
         self.marks = Watermarks(runtime.remember)
         self._recollection = Recollection()
         self._lanes = Lanes(runtime, api, self.marks, self._handle, self._closed, settings.catch_up_limit)
-        self._catch_up = CatchUp(runtime, api, self.places, self.marks, self._lanes.catch_up)
+        self._catch_up = CatchUp(
+            runtime, api, self.places, Rights(runtime, self.places), self.marks, self._lanes.catch_up
+        )
         self._reactions = itertools.count()
         self._process = time.time_ns()
 
@@ -71,11 +78,13 @@ class Intake:
             case "GUILD_CREATE":
                 self._catch_up.guild_came(table(data))
             case "GUILD_DELETE":
-                self._catch_up.guild_done(snowflake(table(data).get("id")))
+                self._catch_up.guild_left(snowflake(table(data).get("id")))
             case "THREAD_CREATE":
                 self._catch_up.thread_came(table(data))
             case "THREAD_LIST_SYNC":
                 self._catch_up.begin_places()
+            case _ if event in _OF_RIGHTS:
+                self._catch_up.rights_changed()
 
     def opened(self, chats: list[str]) -> None:
         """Take in which channels are open now."""

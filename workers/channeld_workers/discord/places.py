@@ -15,6 +15,8 @@ from channeld_workers.raw import Raw, line, table, tables
 
 _MOST: Final = 2000
 """Channels, threads or roles that are read of one guild: far more than Discord allows."""
+_MOST_MEMBERS: Final = 100_000
+"""Members that a guild may be told with: one of them is the account. Of a large guild they are few."""
 _FILE_BYTES: Final = {0: 10 << 20, 1: 10 << 20, 2: 50 << 20, 3: 100 << 20}
 """By a guild's premium tier (https://docs.discord.com/developers/reference#uploading-files); elsewhere as in tier 0."""
 
@@ -45,6 +47,21 @@ _WITHOUT_MESSAGES: Final = frozenset({Kind.CATEGORY, Kind.DIRECTORY, Kind.FORUM,
 _WITH_THREADS: Final = frozenset({Kind.TEXT, Kind.NEWS, Kind.FORUM, Kind.MEDIA})
 
 
+class Overwrite(NamedTuple):
+    """What a channel allows and denies to a role or a member, as bits of permissions."""
+
+    target: int
+    allow: int
+    deny: int
+
+
+class Standing(NamedTuple):
+    """What decides on the account's permissions in a channel, as bits."""
+
+    roles: int  # what its roles have in the guild, everyone's among them
+    overwrites: list[tuple[int, int]]  # what is allowed and denied there, in the order in which that counts
+
+
 class Place(NamedTuple):
     """A channel, a DM, a thread or a forum's post. Names are cleaned."""
 
@@ -57,6 +74,7 @@ class Place(NamedTuple):
     recipient_id: int | None = None  # of a DM: whom it is with, if that is known
     archived: bool = False  # of a thread
     last_message_id: int | None = None  # when the place was told of; it may be deleted by now
+    overwrites: tuple[Overwrite, ...] = ()  # of a channel
 
     @property
     def is_dm(self) -> bool:
@@ -84,6 +102,7 @@ class Role(NamedTuple):
 
     name: str  # cleaned
     bot_id: int | None  # of a bot's own role: the bot
+    permissions: int = 0  # bits
 
 
 class Guild:
@@ -94,6 +113,8 @@ class Guild:
         self.roles: dict[int, Role] = {}
         self.file_bytes = _FILE_BYTES[0]
         """How large a file may be."""
+        self.own_roles: frozenset[int] | None = None
+        """Those of the account; None: they are not known."""
 
 
 class Places:
@@ -102,6 +123,7 @@ class Places:
     def __init__(self) -> None:
         self._places: dict[int, Place] = {}
         self._guilds: dict[int, Guild] = {}
+        self._account = 0
 
     def note(self, event: str, data: object) -> None:
         """Take in a dispatch. Other kinds than those about guilds, roles, channels and threads change nothing."""
@@ -181,6 +203,26 @@ class Places:
         guild = self._guilds.get(place.guild_id)
         return guild.file_bytes if guild is not None else None
 
+    def standing_in(self, place: Place) -> Standing | None:
+        """Return what decides on the account's permissions in a channel of a guild; None where that is not known."""
+        if place.guild_id is None or place.guild_id not in self._guilds:
+            return None
+        guild = self._guilds[place.guild_id]
+        if guild.own_roles is None or place.guild_id not in guild.roles:  # the role of everyone has the guild's id
+            return None
+        found = {each.target: (each.allow, each.deny) for each in place.overwrites}
+        of_roles = [found[role] for role in guild.own_roles if role in found]
+        steps = [
+            found.get(place.guild_id),
+            (_all_of(allow for allow, _ in of_roles), _all_of(deny for _, deny in of_roles)),
+            found.get(self._account),
+        ]
+        roles = [guild.roles[role].permissions for role in guild.own_roles if role in guild.roles]
+        return Standing(
+            roles=_all_of([guild.roles[place.guild_id].permissions, *roles]),
+            overwrites=[step for step in steps if step is not None],
+        )
+
     def title_of(self, place: Place) -> str | None:
         """Return what a chat is called: the channel, of a thread its parent, and the guild. None for a DM."""
         if place.is_dm:
@@ -213,6 +255,20 @@ class Places:
         self._places[place.id] = place = place._replace(guild_name=guild.name if guild is not None else "")
         return place
 
+    def _take_account(self, raw: Raw) -> None:
+        self._account = snowflake(table(raw.get("user")).get("id")) or 0
+
+    def _take_member(self, raw: Raw) -> None:
+        """Take in the account's own roles; of other members nothing is wanted."""
+        guild = self._guilds.get(snowflake(raw.get("guild_id")) or 0)
+        if guild is not None:
+            self._put_member(guild, raw)
+
+    def _put_member(self, guild: Guild, member: Raw) -> None:
+        roles = member.get("roles")
+        if self._account and snowflake(table(member.get("user")).get("id")) == self._account and type(roles) is list:
+            guild.own_roles = frozenset(number for each in roles[:_MOST] if (number := snowflake(each)) is not None)
+
     def _take_channel(self, raw: Raw) -> None:
         self.add(raw)
 
@@ -228,6 +284,8 @@ class Places:
         if number is None or raw.get("unavailable") is True:
             return
         self._name_guild(number, raw)
+        for member in tables(raw.get("members"), _MOST_MEMBERS):
+            self._put_member(self._guilds[number], member)
         named = self._put_all(raw.get("channels"), number)
         if named is not None:
             self._drop(
@@ -281,7 +339,8 @@ class Places:
     def _put_role(guild: Guild, raw: Raw) -> None:
         number = snowflake(raw.get("id"))
         if number is not None:
-            guild.roles[number] = Role(line(raw.get("name")), snowflake(table(raw.get("tags")).get("bot_id")))
+            bot = snowflake(table(raw.get("tags")).get("bot_id"))
+            guild.roles[number] = Role(line(raw.get("name")), bot, _bits(raw.get("permissions")))
 
     def _take_threads(self, raw: Raw) -> None:
         """Take in the active threads of some channels, or of the whole guild."""
@@ -338,7 +397,25 @@ def _read(raw: Raw, guild_id: int | None) -> Place | None:
         guild_id=guild_id,
         archived=table(raw.get("thread_metadata")).get("archived") is True,
         last_message_id=snowflake(raw.get("last_message_id")),
+        overwrites=tuple(
+            Overwrite(target, _bits(each.get("allow")), _bits(each.get("deny")))
+            for each in tables(raw.get("permission_overwrites"), _MOST)
+            if (target := snowflake(each.get("id"))) is not None
+        ),
     )
+
+
+def _all_of(permissions: Iterable[int]) -> int:
+    together = 0
+    for each in permissions:
+        together |= each
+    return together
+
+
+def _bits(value: object) -> int:
+    """Return permissions, which are a number as text."""
+    is_number = type(value) is str and len(value) <= 40 and value.isascii() and value.isdecimal()
+    return int(str(value)) if is_number else 0
 
 
 def _is_active_in(place: Place, parents: set[int]) -> bool:
@@ -347,6 +424,8 @@ def _is_active_in(place: Place, parents: set[int]) -> bool:
 
 _SIGNS_OF_A_GUILD: Final = frozenset({"guild_id", "member", "webhook_id"})
 _TAKERS: Final = {
+    "READY": Places._take_account,
+    "GUILD_MEMBER_UPDATE": Places._take_member,
     "GUILD_CREATE": Places._take_guild,
     "GUILD_UPDATE": Places._update_guild,
     "GUILD_DELETE": Places._lose_guild,
