@@ -50,15 +50,18 @@ def is_ours(text: str) -> bool:
 
 
 def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Ask this user's systemd for something; what it says goes with the result.
+    """Ask this user's systemd for something; what it says goes with the result, as well as that it says nothing.
 
     Raises:
         OSError: there is no systemctl.
     """
-    return subprocess.run(  # noqa: S603 - our own words
-        ["systemctl", "--user", *arguments],  # noqa: S607 - wherever the system has it
-        capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    words = ["systemctl", "--user", *arguments]
+    try:
+        return subprocess.run(  # noqa: S603 - our own words
+            words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, 1, "", f"no answer within {_TIMEOUT_S:.0f} s")
 
 
 def properties(*names: str) -> dict[str, str]:
@@ -67,11 +70,11 @@ def properties(*names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def lingers(user: int | None = None) -> bool:
+def lingers() -> bool:
     """Tell whether services of this user run without a login; see loginctl(1)."""
     import pwd  # noqa: PLC0415
 
-    name = pwd.getpwuid(os.getuid() if user is None else user).pw_name
+    name = pwd.getpwuid(os.getuid()).pw_name
     return Path("/var/lib/systemd/linger", name).exists()
 
 

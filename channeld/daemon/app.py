@@ -224,7 +224,7 @@ class App:
     def _line(self) -> str:
         """Return how the daemon is, in a line."""
         connected = sum(each.state is WorkerState.READY for each in self._supervisors.values())
-        counts = f"{connected} of {len(self._supervisors)} workers connected, {len(self._router.sessions)} sessions."
+        counts = f"{connected} of {len(self._supervisors)} workers connected, sessions: {len(self._router.sessions)}."
         trouble = next((report.text for report in self._health.reports()), "")
         return " ".join(f"{counts} {trouble}".split())
 

@@ -53,7 +53,8 @@ class Switchboard:
         self.capabilities[link.name] = link.capabilities
         self._router.notices.worker_ready(link)
         await self._prompts.worker_ready(link)
-        await self._access.tell_groups(link.name)
+        if link.capabilities.groups:
+            await self._access.tell_groups(link.name)
         self._router.notices.greet(link)
         await self._router.outbound.worker_ready(link)
         await self._router.fetching.worker_ready(link)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,6 +51,12 @@ async def manager(tmp_path: Path) -> AsyncIterator[Manager]:
         asyncio.get_running_loop().remove_reader(listening)
 
 
+def wait_stopped(pid: int) -> None:
+    """Return when a process stands still, as proc(5) has it."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)
+
+
 def environment_of(pid: int) -> bytes:
     """Return what a process was started with."""
     return Path(f"/proc/{pid}/environ").read_bytes()
@@ -78,7 +85,8 @@ async def test_a_daemon_whose_loop_stands_still_does_not_beat(manager, pager):
     async with daemon:
         await manager.until("WATCHDOG")
         os.kill(daemon.pid, signal.SIGSTOP)
-        await asyncio.sleep(0.1)  # what was under way arrives
+        await asyncio.to_thread(wait_stopped, daemon.pid)
+        await asyncio.sleep(0.1)  # what it told before is read
         told = len(manager.told)
         await asyncio.sleep(0.3)
         assert len(manager.told) == told, "it beats while it stands still"

@@ -331,4 +331,4 @@ def test_deep_nesting_and_great_length_cost_little():
     began = time.process_time()
     many = [{"id": str(number), "type": 0, "name": " " * 1000} for number in range(1, 50_000)]
     world().note("GUILD_CREATE", made.guild(channels=many, threads=many, roles=many))
-    assert time.process_time() - began < 4 * LONGEST_S  # 6000 names are read, each as long as it may be: 0.4 s
+    assert time.process_time() - began < LONGEST_S

@@ -109,10 +109,11 @@ class CatchUp:
                         self._catch_up_thread(thread)
         self._guild_done(guild)
 
-    def guild_left(self, guild: int | None) -> None:
-        """Go on without a guild: one that the bot is in no more, or that has an outage and comes later."""
-        self._guild_done(guild)
-        self.rights_changed()
+    def guild_left(self, guild: Raw) -> None:
+        """Go on without a guild that the bot is in no more; one that has an outage comes later, and is waited for."""
+        if guild.get("unavailable") is not True:
+            self._guild_done(snowflake(guild.get("id")))
+            self.rights_changed()
 
     def _guild_done(self, guild: int | None) -> None:
         if guild in self._due:

@@ -78,7 +78,7 @@ class Intake:
             case "GUILD_CREATE":
                 self._catch_up.guild_came(table(data))
             case "GUILD_DELETE":
-                self._catch_up.guild_left(snowflake(table(data).get("id")))
+                self._catch_up.guild_left(table(data))
             case "THREAD_CREATE":
                 self._catch_up.thread_came(table(data))
             case "THREAD_LIST_SYNC":
