@@ -54,10 +54,15 @@ async def ends(lab: ClaudeLab, channel: Channel, number: int = 1) -> None:
 
 
 def last_words(transcript: Path) -> str:
-    """Return the last entry of the conversation in a transcript: entries of other types may stand behind it."""
-    entries = [json.loads(line) for line in transcript.read_text("utf-8").splitlines()]
-    last = [entry for entry in entries if entry["type"] in {"user", "assistant"}][-1]
-    return json.dumps(last["message"]["content"])
+    """Return the last entry of the conversation in a transcript, "" when there is none yet.
+
+    The client writes a moment after the screen: entries of other types may be all that is there, or stand behind it,
+    and the last line may be half of one.
+    """
+    lines = transcript.read_text("utf-8").splitlines(keepends=True)
+    entries = [json.loads(line) for line in lines if line.endswith("\n")]
+    said = [entry for entry in entries if entry["type"] in {"user", "assistant"}]
+    return json.dumps(said[-1]["message"]["content"]) if said else ""
 
 
 def events(channel: Channel) -> list[str]:
