@@ -129,7 +129,7 @@ def start_daemon(paths: Paths) -> None:
         if is_running(paths):
             return
         # While another daemon holds the place, that one will answer. What started a unit ends well, and is no daemon.
-        if status and not _holds_lock(paths):
+        if status and not holds_lock(paths):
             _tell_why_it_ended(status, places.error_log, begin)
     hint = "journalctl --user -u channeld" if unit else f"Look at `channeld logs` and {places.error_log}."
     fail("The daemon does not answer.", hint)
@@ -165,13 +165,14 @@ def stop_daemon(paths: Paths, *, again: bool = False) -> None:
             os.kill(pid, 0)
         except ProcessLookupError:
             return
-        if not paths.control_socket.exists() and not _holds_lock(paths):
+        if not paths.control_socket.exists() and not holds_lock(paths):
             return
         time.sleep(_LOOK_EVERY_S)
     fail(f"The daemon (pid {pid}) is still ending.", "Wait a little, then look at `channeld logs`.")
 
 
-def _holds_lock(paths: Paths) -> bool:
+def holds_lock(paths: Paths) -> bool:
+    """Tell whether a daemon of this place runs, whether it answers or not."""
     import fcntl  # noqa: PLC0415
 
     try:

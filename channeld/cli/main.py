@@ -15,6 +15,7 @@ from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
 from channeld.cli.demo import demo
+from channeld.cli.doctor import doctor
 from channeld.cli.import_official import import_
 from channeld.cli.install import install, uninstall
 from channeld.cli.logs import logs
@@ -100,7 +101,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 
 for command in (
-    run, start, stop, restart, status, setup, pair, access, prompts, sessions, messages, send, logs, url, demo, mcp,
-    import_, install, uninstall, completion,
+    run, start, stop, restart, status, doctor, setup, pair, access, prompts, sessions, messages, send, logs, url, demo,
+    mcp, import_, install, uninstall, completion,
 ):  # fmt: skip
     cli.add_command(command)

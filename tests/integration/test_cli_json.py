@@ -116,6 +116,9 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             prompts = await printed(daemon, "prompts")
             setting_up = await asyncio.to_thread(daemon.terminal, "setup", "pager", "--json")
             strict("setup").validate(setup := json.loads(setting_up.stdout))
+            daemon.paths.log.chmod(0o755)
+            examined = await asyncio.to_thread(daemon.piped, "", "doctor", "--json", "--fix", HOME=str(daemon.home))
+            strict("doctor").validate(doctor := json.loads(examined.stdout))
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
     assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
@@ -132,7 +135,10 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
     assert access["workers"][0]["groups"] == [{"chat": "pager:g", "require_mention": True, "senders": ["7"]}]
     assert (pairing["state"], pairing["by"]) == ("open", None)
     assert [(prompt["state"], prompt["by"]["worker"]) for prompt in prompts["prompts"]] == [("answered", None)]
-    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts, setup]
+    assert [(one["check"], one["done"]) for one in doctor["mended"]] == [("file modes", True)]
+    printed_keys = [
+        status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts, setup, doctor,
+    ]  # fmt: skip
     promised = {name for definition in SCHEMA["$defs"].values() for name in definition["properties"]}
     assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
 
@@ -171,7 +177,9 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
         "listing": "**An entry of `workers` there**", "person": "**An entry of `people`**",
         "group": "**An entry of `groups`**", "dropped": "**An entry of `dropped`**",
         "change": "**An entry of `changes`**", "prompts": "## `channeld prompts --json`",
-        "setup": "## `channeld setup --json`", "prompt": "**An entry of `prompts`**", "decider": "**`by`**",
+        "setup": "## `channeld setup --json`", "doctor": "## `channeld doctor --json`",
+        "finding": "**An entry of `findings`**", "mended": "**An entry of `mended`**",
+        "prompt": "**An entry of `prompts`**", "decider": "**`by`**",
     }  # fmt: skip
     after = PAGE.split(headings[name], 1)[1]
     table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)

@@ -1,0 +1,42 @@
+"""Does anything else take the messages of a Telegram bot?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from channeld.cli.doctor.finding import Finding, failure, ok
+from channeld.cli.doctor.surroundings import Surroundings
+from channeld.cli.token_check import CheckFailed
+from channeld.core.errors import ConfigError
+
+_LOST = "What it takes, channeld does not get."
+
+
+def check(around: Surroundings) -> Iterator[Finding]:
+    """Tell of a webhook, and of another program that fetches with the token."""
+    for worker in around.bots:
+        if worker.platform != "telegram":
+            continue
+        rival = next(
+            (each for each in around.health if (each["code"], each["subject"]) == ("platform_conflict", worker.name)),
+            None,
+        )
+        if rival is not None:
+            yield failure(f"{worker.name}: {rival['text']}", _LOST, rival["hint"])
+            continue
+        try:
+            token = around.token_of(worker)
+        except ConfigError:  # which another check tells
+            continue
+        answer = around.platforms.ask(worker, token.value) if token is not None else None
+        if answer is None or isinstance(answer, CheckFailed):
+            continue
+        if answer.webhook:
+            yield failure(
+                f"A webhook is set for {worker.name}.", "Telegram gives its messages to another program.",
+                f"`channeld setup {worker.name} --delete-webhook`",
+            )  # fmt: skip
+        elif around.is_ready(worker.name):
+            yield ok(f"Nobody else fetches the messages of {worker.name}.")
+        else:
+            yield ok(f"{worker.name} has no webhook.")

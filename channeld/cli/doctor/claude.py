@@ -1,0 +1,139 @@
+"""What Claude Code keeps on this machine, read without being asked to run: settings, plugins, whether it is logged in.
+
+What stands in its files: the settings, plugins and env-vars pages of code.claude.com/docs, and the real client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+MANAGED: Final = Path("/etc/claude-code/managed-settings.json")
+"""Where whoever administers a Linux machine decides for everybody; drop-ins lie in ``managed-settings.d`` beside it."""
+_LARGEST_BYTES: Final = 16 * 1024 * 1024
+"""``.claude.json`` grows with the projects and the history that it keeps."""
+
+
+class Layer(NamedTuple):
+    """One settings file that is there."""
+
+    file: Path
+    data: dict[str, Any]
+    fault: str = ""
+    """Why it cannot be used; empty: it can."""
+    managed: bool = False
+    """It holds whatever a user's own files say."""
+
+
+class Login(NamedTuple):
+    """Whether somebody is logged in, as far as files show; no secret is read."""
+
+    account: bool
+    """The state file names an account of claude.ai or of the Console."""
+    credentials: bool
+    """There is a file with credentials."""
+
+
+class Plugin(NamedTuple):
+    """A plugin that is installed."""
+
+    key: str
+    """``NAME@MARKETPLACE``."""
+    version: str
+    folder: Path
+
+
+class Claude(NamedTuple):
+    """What Claude Code keeps."""
+
+    folder: Path
+    """``~/.claude``."""
+    layers: tuple[Layer, ...]
+    """Settings files, the one that counts most last."""
+    login: Login
+    plugins: tuple[Plugin, ...]
+    plugins_fault: str = ""
+
+    def managed(self, key: str) -> Any:
+        """Return a setting of those that are managed, None where none of them has it."""
+        found = None
+        for layer in self.layers:
+            if layer.managed and key in layer.data:
+                found = layer.data[key]
+        return found
+
+    def enabled(self, plugin: str) -> dict[str, bool]:
+        """Return ``NAME@MARKETPLACE`` of each plugin of that name that is switched on or off, and which."""
+        found: dict[str, bool] = {}
+        for layer in self.layers:
+            switches = layer.data.get("enabledPlugins")
+            for key, value in switches.items() if isinstance(switches, dict) else ():
+                if key.partition("@")[0] == plugin:
+                    found[key] = bool(value)
+        return found
+
+
+def read_claude(environ: Mapping[str, str], managed: Path, projects: Iterable[str]) -> Claude:
+    """Read what Claude Code keeps.
+
+    Args:
+        environ: of the person who runs it.
+        managed: the managed settings file.
+        projects: folders in which sessions run, which have settings of their own.
+    """
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
+    own = environ.get("CLAUDE_CONFIG_DIR")
+    folder = Path(own) if own else home / ".claude"
+    files = [folder / "settings.json", folder / "settings.local.json"]
+    files += [
+        Path(project, ".claude", name) for project in projects for name in ("settings.json", "settings.local.json")
+    ]
+    above = [managed, *sorted(managed.with_suffix(".d").glob("*.json")), folder / "remote-settings.json"]
+    layers = [_layer(file) for file in dict.fromkeys(files)] + [_layer(file, managed=True) for file in above]
+    state, _ = _read_json((folder if own else home) / ".claude.json")
+    login = Login(isinstance((state or {}).get("oauthAccount"), dict), (folder / ".credentials.json").is_file())
+    plugins, fault = _plugins(folder / "plugins" / "installed_plugins.json")
+    return Claude(folder, tuple(layer for layer in layers if layer is not None), login, plugins, fault)
+
+
+def _layer(file: Path, *, managed: bool = False) -> Layer | None:
+    data, fault = _read_json(file)
+    return Layer(file, data or {}, fault, managed) if fault or data is not None else None
+
+
+def _plugins(file: Path) -> tuple[tuple[Plugin, ...], str]:
+    data, fault = _read_json(file)
+    listed = (data or {}).get("plugins")
+    found = [
+        Plugin(key, str(entry.get("version", "")), Path(str(entry.get("installPath", ""))))
+        for key, entries in (listed.items() if isinstance(listed, dict) else ())
+        for entry in (entries if isinstance(entries, list) else [entries])  # one entry alone: older versions
+        if isinstance(entry, dict)
+    ]
+    return tuple(found), fault
+
+
+def _read_json(file: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the object in a file, None where there is no file, and what is wrong with it."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ""
+    except OSError as error:
+        return None, error.strerror or "it cannot be read"
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None, "it is no file"
+        text = opened.read(_LARGEST_BYTES + 1)
+    if len(text) > _LARGEST_BYTES:
+        return None, "it is too large"
+    try:
+        data = json.loads(text.decode("utf-8-sig") or "{}")
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        return None, f"it is no JSON{f', line {line}' if line else ''}"
+    return (data, "") if isinstance(data, dict) else (None, "it holds no JSON object")
