@@ -12,7 +12,7 @@ import click
 
 from channeld import __version__
 from channeld.cli import suggest
-from channeld.cli.client import EXIT_FAILED, ask_or_fail, fail, is_running
+from channeld.cli.client import EXIT_FAILED, ask_or_fail, fail, holds_lock, is_running
 from channeld.cli.options import page_width, print_lines
 from channeld.cli.shim_host import Places
 from channeld.cli.shim_start import clean_environment, open_log, start_command
@@ -169,17 +169,3 @@ def stop_daemon(paths: Paths, *, again: bool = False) -> None:
             return
         time.sleep(_LOOK_EVERY_S)
     fail(f"The daemon (pid {pid}) is still ending.", "Wait a little, then look at `channeld logs`.")
-
-
-def holds_lock(paths: Paths) -> bool:
-    """Tell whether a daemon of this place runs, whether it answers or not."""
-    import fcntl  # noqa: PLC0415
-
-    try:
-        with open(paths.lock, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # there is none, or none of ours
-        return False
-    return False

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,12 +19,15 @@ from channeld.cli.doctor.checks import CHECKS
 from channeld.cli.doctor.examination import examine
 from channeld.cli.doctor.finding import Finding
 from channeld.cli.doctor.surroundings import Surroundings, gather
-from channeld.cli.service_unit import unit_text
 from channeld.paths import find_paths, make_all
 from tests.doubles import bot_api, discord_api, status_states
 
 CLAUDE = "2.1.330"
 PLUGIN = "channeld@channeld"
+UNIT = """# Written by `channeld install`: changes in here are lost with the next one.
+[Service]
+ExecStart="{python}" "-P" "-m" "channeld.daemon"
+"""
 CONFIG = """
 [workers.telegram]
 api_base_url = "{telegram}"
@@ -59,7 +63,7 @@ class Patient:
         self.token("discord", self.discord.api.token)
         self.program("claude", f"echo '{CLAUDE} (Claude Code)'")
         self.program("channeld", "exit 0")
-        self.write(self.unit, unit_text(self.environ))
+        self.write(self.unit, UNIT.format(python=sys.executable))
         self.write(self.home / "linger" / pwd.getpwuid(os.getuid()).pw_name, "")
         self.write(self.home / ".claude.json", json.dumps({"oauthAccount": {"emailAddress": "ann@example.org"}}))
         self.plugin(version=__version__)
@@ -96,6 +100,8 @@ class Patient:
         """Have Claude Code's list of plugins name channeld's."""
         folder = self.home / ".claude" / "plugins" / "cache" / "channeld"
         folder.mkdir(parents=True, exist_ok=True)
+        servers = {"channeld": {"command": "channeld", "args": ["mcp", "--plugin"]}}
+        self.write(folder / ".mcp.json", json.dumps({"mcpServers": servers}))
         told = {"scope": "user", "installPath": str(folder), **entry}
         self.write(
             self.home / ".claude" / "plugins" / "installed_plugins.json", json.dumps({"plugins": {PLUGIN: [told]}})

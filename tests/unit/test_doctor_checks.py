@@ -162,6 +162,13 @@ def token_file(patient, worker="telegram"):
     return patient.paths.credentials / f"{worker}.token"
 
 
+def open_way(patient):
+    """Let others as far as to a token, and read it."""
+    for folder in (patient.home, patient.home / ".config", patient.paths.config, patient.paths.credentials):
+        folder.chmod(0o711)
+    token_file(patient).chmod(0o644)
+
+
 def log_out(patient):
     """Have nobody logged in, and no session."""
     (patient.home / ".claude.json").unlink()
@@ -247,7 +254,10 @@ CASES = [
          lambda p: p.paths.session_socket.unlink(), lambda p: p.sockets()),
     Case("sockets", "no socket", F, "control.sock is no socket", "Move",
          lambda p: (p.paths.control_socket.unlink(), p.write(p.paths.control_socket, "")), lambda p: p.sockets()),
-    Case("units", "failed", F, "The service has failed (signal, status 9)", "channeld start", failed),
+    Case("units", "failed", F, "channeld.service has failed (signal, status 9)", "channeld start", failed),
+    Case("units", "keeps ending", F, "channeld.service keeps ending", "journalctl",
+         lambda p: p.unit_is(ActiveState="activating", SubState="auto-restart", Result="exit-code"),
+         lambda p: p.unit_is(ActiveState="active", SubState="running")),
     Case("units", "Python gone", F, "/opt/gone/python, which is gone", "channeld install",
          lambda p: p.write(p.unit, p.unit.read_text().replace('ExecStart="/', 'ExecStart="/opt/gone/python" "/')),
          lambda p: p.furnish()),
@@ -255,7 +265,7 @@ CASES = [
          lambda p: p.unit_is(UnitFileState="disabled"), lambda p: p.unit_is(UnitFileState="enabled")),
     Case("units", "not loaded", F, "has not loaded", "daemon-reload",
          lambda p: p.unit_is(LoadState="not-found"), lambda p: p.unit_is(LoadState="loaded")),
-    Case("units", "outside the service", W, "not as the service", "channeld install",
+    Case("units", "outside the service", W, "channeld.service does not", "channeld install",
          lambda p: p.unit_is(ActiveState="inactive"), lambda p: p.unit_is(ActiveState="active")),
     Case("units", "none", N, "systemd does not run channeld", "channeld install",
          lambda p: p.unit.unlink(), lambda p: p.furnish()),
@@ -264,13 +274,15 @@ CASES = [
     Case("versions", "old daemon", W, "The daemon is 0.0.9", "channeld restart",
          lambda p: p.status["daemon"].update(version="0.0.9"), lambda p: p.status["daemon"].update(version="0.1.0")),
     Case("versions", "old shim", W, "shop (0.0.9)", "Restart Claude Code", *session(shim_version="0.0.9")),
-    Case("file modes", "token", F, "telegram.token (mode 0644)", "chmod 600", lambda p: token_file(p).chmod(0o644)),
-    Case("file modes", "folder of tokens", F, "credentials (mode 0755)", "chmod 700",
-         lambda p: p.paths.credentials.chmod(0o755)),
-    Case("file modes", "state", W, "channeld (mode 0750)", "chmod 700", lambda p: p.paths.state.chmod(0o750)),
-    Case("file modes", "mailbox", W, "channeld.db (mode 0640)", "chmod 600",
+    Case("file modes", "way to a token", F, "channeld and 2 others: open to others (mode 0711)", "chmod 700", open_way),
+    Case("file modes", "token in a closed folder", W, "telegram.token: open to others (mode 0644)", "chmod 600",
+         lambda p: token_file(p).chmod(0o644)),
+    Case("file modes", "mailbox", W, "channeld.db: open to others (mode 0640)", "chmod 600",
          lambda p: p.write(p.paths.database, "", 0o640)),
-    Case("file modes", "unreadable", F, "You may not read and write", "chmod 600", lambda p: token_file(p).chmod(0)),
+    Case("file modes", "shut", F, "telegram.token: you may not do all there", "chmod 600",
+         lambda p: token_file(p).chmod(0)),
+    Case("file modes", "of another user", F, "channeld and 8 others: owned by user", "sudo chown -R",
+         lambda p: put(p, uid=os.geteuid() + 1), lambda p: p.more.pop("uid")),
     Case("credentials", "no token", F, "telegram has no token", "channeld setup telegram",
          lambda p: (told(p, workers=[]), token_file(p).unlink()), lambda p: p.token("telegram", "1:a")),
     Case("credentials", "variable alone", W, "in DISCORD_BOT_TOKEN alone", "channeld setup discord",

@@ -34,6 +34,6 @@ def doctor(as_json: bool, fix: bool) -> None:
     if as_json:
         print_json(as_data(__version__, findings, mended))
     else:
-        print_lines(doctor_lines(findings, mended, page_width()))
+        print_lines(doctor_lines(findings, mended if fix else None, page_width()))
     if not is_sound(findings):
         sys.exit(EXIT_FAILED)

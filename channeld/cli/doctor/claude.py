@@ -14,6 +14,11 @@ from typing import Any, Final, NamedTuple
 
 MANAGED: Final = Path("/etc/claude-code/managed-settings.json")
 """Where whoever administers a Linux machine decides for everybody; drop-ins lie in ``managed-settings.d`` beside it."""
+_REMOTE: Final = "remote-settings.json"
+"""Where Claude Code keeps what an organisation's server has said last.
+
+Source: code.claude.com/docs/en/server-managed-settings; that they count alone, too.
+"""
 _LARGEST_BYTES: Final = 16 * 1024 * 1024
 """``.claude.json`` grows with the projects and the history that it keeps."""
 
@@ -58,13 +63,15 @@ class Claude(NamedTuple):
     plugins: tuple[Plugin, ...]
     plugins_fault: str = ""
 
-    def managed(self, key: str) -> Any:
-        """Return a setting of those that are managed, None where none of them has it."""
-        found = None
-        for layer in self.layers:
-            if layer.managed and key in layer.data:
-                found = layer.data[key]
-        return found
+    @property
+    def managed(self) -> tuple[Layer, ...]:
+        """The managed settings that count: those of an organisation's server, where there are any, count alone."""
+        found = tuple(layer for layer in self.layers if layer.managed)
+        return found[-1:] if found and found[-1].file.name == _REMOTE else found
+
+    def policy(self, key: str) -> Any:
+        """Return a managed setting, None where there is none."""
+        return next((layer.data[key] for layer in reversed(self.managed) if key in layer.data), None)
 
     def enabled(self, plugin: str) -> dict[str, bool]:
         """Return ``NAME@MARKETPLACE`` of each plugin of that name that is switched on or off, and which."""
@@ -92,12 +99,22 @@ def read_claude(environ: Mapping[str, str], managed: Path, projects: Iterable[st
     files += [
         Path(project, ".claude", name) for project in projects for name in ("settings.json", "settings.local.json")
     ]
-    above = [managed, *sorted(managed.with_suffix(".d").glob("*.json")), folder / "remote-settings.json"]
+    above = [managed, *sorted(managed.with_suffix(".d").glob("*.json")), folder / _REMOTE]
     layers = [_layer(file) for file in dict.fromkeys(files)] + [_layer(file, managed=True) for file in above]
     state, _ = _read_json((folder if own else home) / ".claude.json")
-    login = Login(isinstance((state or {}).get("oauthAccount"), dict), (folder / ".credentials.json").is_file())
+    login = Login(isinstance((state or {}).get("oauthAccount"), dict), os.path.isfile(folder / ".credentials.json"))
     plugins, fault = _plugins(folder / "plugins" / "installed_plugins.json")
     return Claude(folder, tuple(layer for layer in layers if layer is not None), login, plugins, fault)
+
+
+def command_of(plugin: Path) -> str:
+    """Return what an installed plugin starts as its server; empty where that cannot be seen."""
+    data, _ = _read_json(plugin / ".mcp.json")
+    servers = (data or {}).get("mcpServers")
+    for server in servers.values() if isinstance(servers, dict) else ():
+        if isinstance(server, dict) and isinstance(server.get("command"), str):
+            return str(server["command"])
+    return ""
 
 
 def _layer(file: Path, *, managed: bool = False) -> Layer | None:

@@ -50,7 +50,7 @@ class Free(NamedTuple):
 
 def free_space(place: Path) -> Free:
     """Return what is left for an ordinary user where a folder is or would be."""
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))
     told = os.statvfs(there)
     return Free(told.f_bavail * told.f_frsize, told.f_favail if told.f_files else None)
 
@@ -96,6 +96,7 @@ class Surroundings:
     claude: Claude
     processes: Path = Path("/proc")
     linger: Path = LINGER
+    uid: int = field(default_factory=os.geteuid)
     clock: Callable[[], float] = time.time
     free: Callable[[Path], Free] = free_space
     platforms: Platforms = field(default_factory=Platforms)
@@ -165,7 +166,7 @@ def gather(environ: Mapping[str, str], *, managed: Path = MANAGED) -> Surroundin
     paths = find_paths(dict(environ))
     config, mistake = None, None
     try:
-        config = load(paths.config_file)
+        config = _load(paths.config_file)
     except ConfigError as error:
         mistake = error
     status, silence = None, None
@@ -175,5 +176,11 @@ def gather(environ: Mapping[str, str], *, managed: Path = MANAGED) -> Surroundin
         pass
     except CommandFailed as error:
         silence = Silence(str(error), error.hint)
-    projects = [str(session["project"]) for session in (status or {}).get("sessions", []) if session["project"]]
+    projects = [str(session["project"]) for session in (status or {}).get("sessions", []) if session.get("project")]
     return Surroundings(paths, environ, config, mistake, status, silence, read_claude(environ, managed, projects))
+
+
+def _load(file: Path) -> Config:
+    if os.path.exists(file) and not os.path.isfile(file):  # to open a pipe is to wait
+        raise ConfigError(f"{file} is no file.", hint="Move it away, or put the file itself there.")
+    return load(file)

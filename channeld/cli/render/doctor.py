@@ -15,21 +15,25 @@ _MARKS: Final = {Level.FAILURE: ("✗", "red"), Level.WARNING: ("!", "yellow"), 
 """In the order in which they are read."""
 
 
-def doctor_lines(findings: Sequence[Finding], mended: Sequence[Mended], width: int) -> list[str]:
+def doctor_lines(findings: Sequence[Finding], mended: Sequence[Mended] | None, width: int) -> list[str]:
     """Return the page.
 
     Args:
         findings: of all checks, after mending.
-        mended: what was done before.
+        mended: what was done before; None: nothing was to be mended.
         width: columns of the terminal.
     """
-    lines = [line for one in mended for line in _mended_lines(one, width)]
-    lines += [""] if mended else []
+    lines = []
+    if mended is not None:
+        lines += [line for one in mended for line in _mended_lines(one, width)] or [
+            "There was nothing for --fix to mend."
+        ]
+        lines += [""]
     lines += [*_summary(findings, width), ""]
     for level in _MARKS:
         for finding in findings:
             if finding.level is level:
-                lines += [*_finding_lines(finding, width), ""]
+                lines += [*_finding_lines(finding, width, by_hand=mended is not None), ""]
     return [*lines, *_calm_lines(findings, width)]
 
 
@@ -62,14 +66,14 @@ def _summary(findings: Sequence[Finding], width: int) -> list[str]:
     return [click.style(line, fg="green") for line in wrap(text, width)]
 
 
-def _finding_lines(finding: Finding, width: int) -> list[str]:
+def _finding_lines(finding: Finding, width: int, *, by_hand: bool) -> list[str]:
     mark, colour = _MARKS[finding.level]
     head = wrap(f"{finding.check}: {plain(finding.finding)}", width, f"{mark} ")
     bold = finding.level is not Level.NOTE
     lines = [click.style(line, fg=colour, bold=bold) for line in head]
     if finding.reason:
         lines += wrap(plain(finding.reason), width, "  ")
-    if finding.mend is not None:
+    if finding.mend is not None and not by_hand:
         return [*lines, *advice("`channeld doctor --fix`", width, 2)]
     return [*lines, *advice(finding.fix, width, 2)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from channeld.cli.doctor.finding import Finding, failure, ok
@@ -14,7 +15,7 @@ def check(around: Surroundings) -> Iterator[Finding]:
         running = around.status is not None
         reason = "The daemon runs on with what it read, but could not start again." if running else "It cannot start."
         yield failure(str(around.mistake), reason, around.mistake.hint)
-    elif around.paths.config_file.exists():
+    elif os.path.exists(around.paths.config_file):
         yield ok(f"{around.paths.config_file} can be used.")
     else:
         yield ok("There is no config.toml: the defaults hold, which are a web chat alone.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from channeld.cli.client import NOT_RUNNING
@@ -19,7 +20,7 @@ def check(around: Surroundings) -> Iterator[Finding]:
         yield failure(around.silence.text, _CUT_OFF, around.silence.hint)
     elif around.mistake is not None:
         yield failure("channeld is not running.", _CUT_OFF, "Mend the configuration, see above. Then: channeld start")
-    elif around.paths.stopped.exists():
+    elif os.path.exists(around.paths.stopped):
         yield failure(
             "channeld was stopped with `channeld stop`.",
             f"{_CUT_OFF} Sessions do not start it meanwhile.",

@@ -1,69 +1,99 @@
-"""Are secrets and messages closed to other users of the machine?"""
+"""Are secrets and messages closed to other users of the machine, and open to this one?"""
 
 from __future__ import annotations
 
-import os
+import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from channeld.cli.doctor.finding import Finding, failure, ok, warning
 from channeld.cli.doctor.surroundings import Surroundings
+from channeld.cli.render.layout import count
 from channeld.paths import Paths
+
+
+class _Fault(StrEnum):
+    """What can be wrong with a place."""
+
+    FOREIGN = "foreign"  # another user's
+    SHUT = "shut"  # its owner may not do all that is needed
+    OPEN = "open"  # others get at it
+    SHIELDED = "shielded"  # open, but in a closed folder
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
     """Look at the owner and the mode of every folder and file that should be its owner's alone."""
-    calm = True
-    for place, is_secret in _places(around.paths):
-        for finding in _look(place, is_secret=is_secret):
-            calm = False
-            yield finding
-    if calm:
+    found: dict[_Fault, list[Path]] = {}
+    for place in _places(around.paths):
+        if (fault := _fault_of(place, around.uid)) is not None:
+            found.setdefault(fault, []).append(place)
+    for fault, places in sorted(found.items()):
+        yield _told(fault, places)
+    if not found:
         yield ok("What channeld keeps is yours alone.")
 
 
-def _places(paths: Paths) -> Iterator[tuple[Path, bool]]:
-    """Return each place that is there, and whether a token is in it."""
-    for folder in (paths.config, paths.credentials, paths.state, paths.run, paths.log, paths.inbox, paths.spool):
-        yield folder, folder == paths.credentials
-    yield from ((file, True) for file in _files(paths.credentials, "*.token*"))
-    yield from ((file, False) for file in _files(paths.state, f"{paths.database.name}*"))
+def _places(paths: Paths) -> Iterator[Path]:
+    yield from (paths.config, paths.credentials, paths.state, paths.run, paths.log, paths.inbox, paths.spool)
+    yield from sorted(paths.credentials.glob("*.token"))
+    yield from sorted(paths.state.glob(f"{paths.database.name}*"))
 
 
-def _files(folder: Path, pattern: str) -> list[Path]:
-    try:
-        return sorted(folder.glob(pattern))
-    except OSError:
-        return []
-
-
-def _look(place: Path, *, is_secret: bool) -> Iterator[Finding]:
+def _fault_of(place: Path, uid: int) -> _Fault | None:
     try:
         seen = place.stat()
-    except OSError:  # it is not there, which is for others to tell
-        return
-    mode = stat.S_IMODE(seen.st_mode)
-    wanted = 0o700 if stat.S_ISDIR(seen.st_mode) else 0o600
-    if seen.st_uid != os.geteuid():
-        yield failure(
-            f"{place} belongs to user {seen.st_uid}, not to you.", "channeld may not read or write it.",
-            f'`sudo chown "$(id -un)" {place}`',
-        )  # fmt: skip
-    elif mode & 0o077:
-        tell, why = (failure, "Whoever reads the token is the bot.") if is_secret else (warning, "Messages lie there.")
-        yield tell(
-            f"Others may look into {place} (mode {mode:04o}).", why, f"`chmod {wanted:o} {place}`",
-            None if place.is_symlink() else partial(_close, place, wanted),
-        )  # fmt: skip
-    elif ~mode & (wanted & 0o600):
-        yield failure(
-            f"You may not read and write {place} (mode {mode:04o}).", "Then channeld may not either.",
-            f"`chmod {wanted:o} {place}`", None if place.is_symlink() else partial(_close, place, wanted),
-        )  # fmt: skip
+        if seen.st_uid != uid:
+            return _Fault.FOREIGN
+        if ~seen.st_mode & _wanted(place):
+            return _Fault.SHUT
+        if seen.st_mode & 0o077 == 0:
+            return None
+        return _Fault.OPEN if _lets_pass(place) else _Fault.SHIELDED
+    except OSError:  # it is not there, or out of reach: then the folder above it is told
+        return None
 
 
-def _close(place: Path, mode: int) -> str:
-    place.chmod(mode)
-    return f"{place} has the mode {mode:o} now."
+def _wanted(place: Path) -> int:
+    return 0o700 if stat.S_ISDIR(place.stat().st_mode) else 0o600
+
+
+def _lets_pass(place: Path) -> bool:
+    """Tell whether others can pass all folders above a place."""
+    return all(folder.stat().st_mode & 0o011 for folder in place.resolve().parents)
+
+
+def _told(fault: _Fault, places: Sequence[Path]) -> Finding:
+    first, which = places[0], _names(places)
+    mode = stat.S_IMODE(first.stat().st_mode)
+    links = [place for place in places if place.is_symlink()]  # what they lead to is not ours to change
+    mend = partial(_set, places) if not links else None
+    fix = f"`chmod {_wanted(first):o} {shlex.quote(str(first))}`"
+    match fault:
+        case _Fault.FOREIGN:
+            owner = first.stat().st_uid
+            return failure(
+                f"{which}: owned by user {owner}, not by you.", "channeld may not read or write there.",
+                f'`sudo chown -R "$(id -un)" {shlex.quote(str(first))}`',
+            )  # fmt: skip
+        case _Fault.SHUT:
+            return failure(f"{which}: you may not do all there (mode {mode:04o}).", "Nor may channeld.", fix, mend)
+        case _Fault.OPEN:
+            why = "Messages and files lie there. Whoever has read a token is the bot."
+            return failure(f"{which}: open to others (mode {mode:04o}).", why, fix, mend)
+        case _Fault.SHIELDED:
+            why = "Only a folder above keeps others out."
+            return warning(f"{which}: open to others (mode {mode:04o}).", why, fix, mend)
+
+
+def _set(places: Sequence[Path]) -> str:
+    for place in places:
+        place.chmod(_wanted(place))
+    return f"{_names(places)}: closed to others, open to you."
+
+
+def _names(places: Sequence[Path]) -> str:
+    more = f" and {count(len(places) - 1, 'other')}" if len(places) > 1 else ""
+    return f"{places[0]}{more}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from channeld.cli.doctor.finding import Finding, failure, note, ok
 from channeld.cli.doctor.surroundings import Surroundings
-from channeld.cli.official import Unreadable, folder_of, is_enabled, read_official
+from channeld.cli.official import Unreadable, folder_of, read_official
 from channeld.cli.token_check import title_of
 from channeld.core.errors import ConfigError
 
@@ -20,9 +20,9 @@ def check(around: Surroundings) -> Iterator[Finding]:
     """Tell which of them is enabled and has the same token."""
     calm = True
     for worker in around.bots:
-        if worker.platform not in _CLASHES or not is_enabled(worker.platform, around.environ):
-            continue
         name = f"{worker.platform}@claude-plugins-official"
+        if worker.platform not in _CLASHES or not around.claude.enabled(worker.platform).get(name):
+            continue
         disable = f"`claude plugin disable {name}` Then end the sessions in which it runs."
         try:
             token, theirs = around.token_of(worker), _token(around, worker.platform)

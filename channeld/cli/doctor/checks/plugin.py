@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from channeld import __version__
+from channeld.cli.doctor.claude import command_of
 from channeld.cli.doctor.finding import Finding, failure, note, ok, warning
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.cli.shim_host import PACKAGE_ROOT
@@ -56,9 +57,10 @@ def _look(around: Surroundings, key: str, folder: Path, version: str, enabled: d
         )  # fmt: skip
     if version and version != __version__:
         yield warning(f"The plugin is {version}, channeld {__version__}.", "It may lack what is new.", _UPDATE)
-    if shutil.which("channeld", path=around.environ.get("PATH", "")) is None:
+    command = command_of(folder)
+    if command and "/" not in command and shutil.which(command, path=around.environ.get("PATH", "")) is None:
         yield failure(
-            "The command `channeld` is not in the PATH of this terminal.",
+            f"The command `{command}` is not in the PATH of this terminal.",
             "The plugin starts it by that name: a session that is started here has no channel.",
             "`pipx ensurepath` or `uv tool update-shell`, then open a new terminal",
         )  # fmt: skip

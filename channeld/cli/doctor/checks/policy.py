@@ -20,13 +20,13 @@ _DROPS: Final = "Then a session drops every message without a word."
 
 def check(around: Surroundings) -> Iterator[Finding]:
     """Look at ``channelsEnabled`` and ``allowedChannelPlugins``."""
-    layers = [layer for layer in around.claude.layers if layer.managed]
+    layers = around.claude.managed
     if not layers:
         yield ok("There are no managed settings here. What an organisation sets on its server does not show.")
         return
     place = layers[0].file
-    enabled, allowed = around.claude.managed("channelsEnabled"), around.claude.managed("allowedChannelPlugins")
-    fix = f'Whoever administers this machine sets `"channelsEnabled": true` in {place}.'
+    enabled, allowed = around.claude.policy("channelsEnabled"), around.claude.policy("allowedChannelPlugins")
+    fix = f'Whoever administers it sets `"channelsEnabled": true` there ({place}).'
     if enabled is False:
         yield failure("channelsEnabled is false in the managed settings.", _DROPS, fix)
     elif enabled is not True and around.claude.login.account:  # a personal one has channels all the same
@@ -41,13 +41,13 @@ def check(around: Surroundings) -> Iterator[Finding]:
         yield warning(
             "allowedChannelPlugins in the managed settings leaves channeld out.",
             "With `claude --channels` a session drops every message; with the development flag it does not.",
-            f"Whoever administers this machine adds `{_ENTRY}` to it.",
+            f"Whoever administers it adds `{_ENTRY}` there ({place}).",
         )
     elif allowed is None:
         yield note(
             "allowedChannelPlugins is not set.",
             "So `claude --channels` is not enough: the development flag is, which asks at every start.",
-            f"To be asked no more: `[{_ENTRY}]` as its value in {place}",
+            f"To be asked no more: `[{_ENTRY}]` as its value ({place})",
         )
     else:
         yield ok("The managed settings let channeld's plugin in.")

@@ -29,7 +29,9 @@ def check(around: Surroundings) -> Iterator[Finding]:
                 f"{name} is set in {layer.file}, under env.", why, "Take it out there, and restart Claude Code."
             )
     for session in around.sessions:
-        for name, why in _blocking(around.variables_of(session, _SWITCHES | _PROVIDERS)):
+        # What was proven by a message that arrived is not called in question.
+        seen = {} if session.get("proven") else around.variables_of(session, _SWITCHES | _PROVIDERS)
+        for name, why in _blocking(seen):
             calm = False
             yield failure(
                 f"{name} is set in the session {session['name']}.", why, f"`unset {name}`, and start that session anew"
@@ -46,9 +48,10 @@ def check(around: Surroundings) -> Iterator[Finding]:
 def _blocking(variables: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(variables, Mapping):
         return
+    told = {name: str(value) for name, value in variables.items() if value is not None}
     for name in sorted(_SWITCHES):
-        if str(variables.get(name, "")):
+        if told.get(name):
             yield name, "With it Claude Code has no channels, whatever its value: it drops every message."
     for name in sorted(_PROVIDERS):
-        if str(variables.get(name, "")).lower() not in _OFF:
+        if told.get(name, "").lower() not in _OFF:
             yield name, "Claude Code has no channels with another provider: it drops every message."
