@@ -142,9 +142,10 @@ def _read_json(file: Path) -> tuple[dict[str, Any] | None, str]:
         return None, ""
     except OSError as error:
         return None, error.strerror or "it cannot be read"
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None, "it is no file"
     with os.fdopen(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None, "it is no file"
         text = opened.read(_LARGEST_BYTES + 1)
     if len(text) > _LARGEST_BYTES:
         return None, "it is too large"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from channeld.cli.client import CommandFailed, NotRunning, ask
+from channeld.cli.client import CommandFailed, NotRunning, ask, holds_lock
 from channeld.cli.doctor.claude import MANAGED, Claude, read_claude
 from channeld.cli.token_check import Answer, CheckFailed, ask_platform
 from channeld.config import Config, Worker, load
@@ -171,7 +171,8 @@ def gather(environ: Mapping[str, str], *, managed: Path = MANAGED) -> Surroundin
         mistake = error
     status, silence = None, None
     try:
-        status = ask(paths, "status", timeout_s=_DAEMON_S)
+        if holds_lock(paths):  # else nobody is there, and where systemd listens a question would start somebody
+            status = ask(paths, "status", timeout_s=_DAEMON_S)
     except NotRunning:
         pass
     except CommandFailed as error:

@@ -12,10 +12,10 @@ from typing import Any, Final
 from channeld.cli.doctor.finding import Finding, failure, ok, warning
 from channeld.cli.doctor.surroundings import Surroundings
 
-_SWITCHES: Final = frozenset(
+SWITCHES: Final = frozenset(
     {"DISABLE_TELEMETRY", "DO_NOT_TRACK", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_GROWTHBOOK"}
 )
-_PROVIDERS: Final = frozenset({"CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"})
+PROVIDERS: Final = frozenset({"CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"})
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -30,7 +30,7 @@ def check(around: Surroundings) -> Iterator[Finding]:
             )
     for session in around.sessions:
         # What was proven by a message that arrived is not called in question.
-        seen = {} if session.get("proven") else around.variables_of(session, _SWITCHES | _PROVIDERS)
+        seen = {} if session.get("proven") else around.variables_of(session, SWITCHES | PROVIDERS)
         for name, why in _blocking(seen):
             calm = False
             yield failure(
@@ -49,9 +49,9 @@ def _blocking(variables: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(variables, Mapping):
         return
     told = {name: str(value) for name, value in variables.items() if value is not None}
-    for name in sorted(_SWITCHES):
+    for name in sorted(SWITCHES):
         if told.get(name):
             yield name, "With it Claude Code has no channels, whatever its value: it drops every message."
-    for name in sorted(_PROVIDERS):
+    for name in sorted(PROVIDERS):
         if told.get(name, "").lower() not in _OFF:
             yield name, "Claude Code has no channels with another provider: it drops every message."
