@@ -37,8 +37,7 @@ FRESH = """\
 
 ! plugin: channeld's plugin is not installed in Claude Code.
   A session has channeld only where its project has a .mcp.json for it.
-  Try: `claude plugin marketplace add {root}` and
-       `claude plugin install channeld@channeld`
+  Try: claude plugin marketplace add {root} && claude plugin install channeld@channeld
 
 · units: systemd does not run channeld.
   After a reboot it starts with the next session.

@@ -302,7 +302,7 @@ CASES = [
          lambda p: told(p, RIVAL), told),
     Case("intents", "off", F, "Message Content Intent is off", "Developer Portal",
          lambda p: intents(p, 0), lambda p: intents(p, PRIVILEGED)),
-    Case("official plugins", "same token", F, "with the token of telegram", "claude plugin disable telegram@",
+    Case("official plugins", "same token", F, "with the bot of telegram", "claude plugin disable telegram@",
          lambda p: (p.official("telegram", p.telegram.api.token),
                     p.settings["enabledPlugins"].update({"telegram@claude-plugins-official": True})),
          lambda p: p.settings["enabledPlugins"].update({"telegram@claude-plugins-official": False})),

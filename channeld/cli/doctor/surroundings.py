@@ -21,7 +21,7 @@ from channeld.paths import Paths, find_paths
 from channeld.platforms import PLATFORMS
 
 _DAEMON_S: Final = 3.0
-_PLATFORM_S: Final = 12.0
+_PLATFORM_S: Final = 15.0
 LINGER: Final = Path("/var/lib/systemd/linger")
 
 
@@ -145,6 +145,14 @@ class Surroundings:
         variable = PLATFORMS[worker.platform].token_variable if worker.name == worker.platform else ""
         given = self.environ.get(variable, "").strip() if variable else ""
         return Token(given, variable) if given else None
+
+    def ask(self, worker: Worker) -> Answer | CheckFailed | None:
+        """Return what a worker's platform says of its token; None: there is none that could be read."""
+        try:
+            token = self.token_of(worker)
+        except ConfigError:  # which the check of credentials tells
+            return None
+        return self.platforms.ask(worker, token.value) if token is not None else None
 
     def variables_of(self, session: Mapping[str, Any], names: frozenset[str]) -> dict[str, str]:
         """Return which of these variables a session's Claude Code was started with; its others may be secret."""

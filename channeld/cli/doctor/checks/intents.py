@@ -7,19 +7,12 @@ from collections.abc import Iterator
 from channeld.cli.doctor.finding import Finding, failure, ok
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.cli.token_check import CheckFailed
-from channeld.core.errors import ConfigError
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
     """Tell whether the Message Content Intent is on."""
     for worker in around.bots:
-        if worker.platform != "discord":
-            continue
-        try:
-            token = around.token_of(worker)
-        except ConfigError:  # which another check tells
-            continue
-        answer = around.platforms.ask(worker, token.value) if token is not None else None
+        answer = around.ask(worker) if worker.platform == "discord" else None
         if isinstance(answer, CheckFailed) and answer.code == "missing_intent":
             yield failure(
                 f"{worker.name}: {answer}", "Discord refuses the connection.",

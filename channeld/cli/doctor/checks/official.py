@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from channeld.cli.doctor.finding import Finding, failure, note, ok
 from channeld.cli.doctor.surroundings import Surroundings
@@ -10,7 +11,7 @@ from channeld.cli.official import Unreadable, folder_of, read_official
 from channeld.cli.token_check import title_of
 from channeld.core.errors import ConfigError
 
-_CLASHES = {
+_CLASHES: Final = {
     "telegram": "Two programs cannot fetch one bot's messages: each takes some from the other.",
     "discord": "Both programs get every message, and answer it.",
 }
@@ -33,7 +34,7 @@ def check(around: Surroundings) -> Iterator[Finding]:
         if token is not None and theirs == token.value:
             calm = False
             yield failure(
-                f"The official {title_of(worker.platform)} plugin is enabled, with the token of {worker.name}.",
+                f"The official {title_of(worker.platform)} plugin is enabled, with the bot of {worker.name}.",
                 _CLASHES[worker.platform], disable,
             )  # fmt: skip
     if calm:

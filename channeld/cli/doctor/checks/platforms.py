@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from channeld.cli.doctor.finding import Finding, failure, ok
 from channeld.cli.doctor.surroundings import Surroundings
-from channeld.cli.token_check import CheckFailed, source_of, title_of
-from channeld.core.errors import ConfigError
+from channeld.cli.token_check import Answer, CheckFailed, source_of, title_of
+from channeld.config import Worker
 
-_INTENT = "missing_intent"
+_INTENT: Final = "missing_intent"
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
-    """Ask each platform whose the token is."""
-    for worker in around.bots:
-        try:
-            token = around.token_of(worker)
-        except ConfigError:  # which another check tells
-            continue
-        if token is None:
-            continue
-        answer = around.platforms.ask(worker, token.value)
-        if not isinstance(answer, CheckFailed):
-            yield ok(f"{title_of(worker.platform)} knows {worker.name} as @{answer.username}.")
-        elif answer.code == "bad_credentials":
-            yield failure(
-                f"{worker.name}: {answer}", "Its messages neither arrive nor leave.",
-                f"Get its token from {source_of(worker.platform)}. Then: channeld setup {worker.name}",
-            )  # fmt: skip
-        elif answer.code != _INTENT:
-            yield failure(f"{worker.name}: {answer}", "Its messages wait until that is mended.", answer.hint)
-        else:
-            yield ok(f"{title_of(worker.platform)} knows the token of {worker.name}.")
+    """Ask each platform whose the token is, all at the same time."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = list(pool.map(around.ask, around.bots))
+    for worker, answer in zip(around.bots, answers, strict=True):
+        if answer is not None:
+            yield _told(worker, answer)
+
+
+def _told(worker: Worker, answer: Answer | CheckFailed) -> Finding:
+    title = title_of(worker.platform)
+    if not isinstance(answer, CheckFailed):
+        return ok(f"{title} knows {worker.name} as @{answer.username}.")
+    if answer.code == _INTENT:  # it knows the token, and another check tells the rest
+        return ok(f"{title} knows the token of {worker.name}.")
+    if answer.code == "bad_credentials":
+        return failure(
+            f"{worker.name}: {answer}", "Its messages neither arrive nor leave.",
+            f"Get its token from {source_of(worker.platform)}. Then: channeld setup {worker.name}",
+        )  # fmt: skip
+    return failure(f"{worker.name}: {answer}", "Its messages wait until that is mended.", answer.hint)

@@ -18,7 +18,7 @@ from channeld.core.listening import SERVER_NAME
 _MARKETPLACES: Final = ("channeld/_data", ".")
 """Folders of the package with the marketplace: of an installed one, and of a checkout."""
 _UPDATE: Final = (
-    "`claude plugin marketplace update channeld` and `claude plugin update channeld@channeld`, then restart Claude Code"
+    "`claude plugin marketplace update channeld && claude plugin update channeld@channeld`, then restart Claude Code"
 )
 
 
@@ -70,7 +70,7 @@ def _missing(around: Surroundings) -> Finding:
     place = next(
         (root for part in _MARKETPLACES if (root := Path(PACKAGE_ROOT, part)).joinpath(".claude-plugin").is_dir()), ""
     )
-    add = f"`claude plugin marketplace add {shlex.quote(str(place))}` and `claude plugin install channeld@channeld`"
+    add = f"`claude plugin marketplace add {shlex.quote(str(place))} && claude plugin install channeld@channeld`"
     if any(session["listening"] == "yes" for session in around.sessions):
         return note(
             "channeld's plugin is not installed; a session listens without it.",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from channeld.cli.doctor.finding import Finding, failure, ok
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.cli.token_check import CheckFailed
-from channeld.core.errors import ConfigError
 
 _LOST = "What it takes, channeld does not get."
 
@@ -17,19 +16,13 @@ def check(around: Surroundings) -> Iterator[Finding]:
     for worker in around.bots:
         if worker.platform != "telegram":
             continue
-        rival = next(
-            (each for each in around.health if (each["code"], each["subject"]) == ("platform_conflict", worker.name)),
-            None,
-        )
+        told = ("platform_conflict", worker.name)
+        rival = next((issue for issue in around.health if (issue["code"], issue["subject"]) == told), None)
         if rival is not None:
             yield failure(f"{worker.name}: {rival['text']}", _LOST, rival["hint"])
             continue
-        try:
-            token = around.token_of(worker)
-        except ConfigError:  # which another check tells
-            continue
-        answer = around.platforms.ask(worker, token.value) if token is not None else None
-        if answer is None or isinstance(answer, CheckFailed):
+        answer = around.ask(worker)
+        if answer is None or isinstance(answer, CheckFailed):  # which another check tells
             continue
         if answer.webhook:
             yield failure(
