@@ -39,6 +39,10 @@ DEFINITIONS = {
 }  # fmt: skip
 
 
+DOCTORS = {"doctor", "finding", "mended"}
+"""What the doctor prints is tested with it."""
+
+
 async def printed(daemon, command, *arguments, exit_status=0):
     """Run a command with ``--json`` and return its data, checked against the schema."""
     words = [*command.split(), *arguments, "--json"]
@@ -116,9 +120,6 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             prompts = await printed(daemon, "prompts")
             setting_up = await asyncio.to_thread(daemon.terminal, "setup", "pager", "--json")
             strict("setup").validate(setup := json.loads(setting_up.stdout))
-            daemon.paths.log.chmod(0o755)
-            examined = await asyncio.to_thread(daemon.piped, "", "doctor", "--json", "--fix", HOME=str(daemon.home))
-            strict("doctor").validate(doctor := json.loads(examined.stdout))
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
     assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
@@ -135,11 +136,8 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
     assert access["workers"][0]["groups"] == [{"chat": "pager:g", "require_mention": True, "senders": ["7"]}]
     assert (pairing["state"], pairing["by"]) == ("open", None)
     assert [(prompt["state"], prompt["by"]["worker"]) for prompt in prompts["prompts"]] == [("answered", None)]
-    assert [(one["check"], one["done"]) for one in doctor["mended"]] == [("file modes", True)]
-    printed_keys = [
-        status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts, setup, doctor,
-    ]  # fmt: skip
-    promised = {name for definition in SCHEMA["$defs"].values() for name in definition["properties"]}
+    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts, setup]
+    promised = {name for key, each in SCHEMA["$defs"].items() if key not in DOCTORS for name in each["properties"]}
     assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
 
 

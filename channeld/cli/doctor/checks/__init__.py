@@ -35,7 +35,7 @@ from channeld.cli.doctor.checks import (
 from channeld.cli.doctor.finding import Finding
 from channeld.cli.doctor.surroundings import Surroundings
 
-_QUICK_S: Final = 5.0
+_QUICK_S: Final = 10.0
 """For what lies on this machine."""
 _PROGRAM_S: Final = 15.0
 """For what another program is asked."""

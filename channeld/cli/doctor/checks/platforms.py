@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from channeld.cli.doctor.finding import Finding, failure, ok
+from channeld.cli.doctor.finding import Finding, failure, note, ok
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.cli.token_check import Answer, CheckFailed, source_of, title_of
 from channeld.config import Worker
@@ -20,10 +20,10 @@ def check(around: Surroundings) -> Iterator[Finding]:
         answers = list(pool.map(around.ask, around.bots))
     for worker, answer in zip(around.bots, answers, strict=True):
         if answer is not None:
-            yield _told(worker, answer)
+            yield _told(worker, answer, connected=around.is_ready(worker.name))
 
 
-def _told(worker: Worker, answer: Answer | CheckFailed) -> Finding:
+def _told(worker: Worker, answer: Answer | CheckFailed, *, connected: bool) -> Finding:
     title = title_of(worker.platform)
     if not isinstance(answer, CheckFailed):
         return ok(f"{title} knows {worker.name} as @{answer.username}.")
@@ -34,4 +34,6 @@ def _told(worker: Worker, answer: Answer | CheckFailed) -> Finding:
             f"{worker.name}: {answer}", "Its messages neither arrive nor leave.",
             f"Get its token from {source_of(worker.platform)}. Then: channeld setup {worker.name}",
         )  # fmt: skip
+    if connected:  # with a proxy, perhaps, that this terminal does not know
+        return note(f"{worker.name}: {answer}", "So it is from this terminal; the daemon is connected.")
     return failure(f"{worker.name}: {answer}", "Its messages wait until that is mended.", answer.hint)

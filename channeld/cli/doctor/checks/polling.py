@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from channeld.cli.doctor.finding import Finding, failure, ok
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.cli.token_check import CheckFailed
 
-_LOST = "What it takes, channeld does not get."
+_RIVALS: Final = frozenset({"platform_conflict", "platform_webhook"})
+_LOST: Final = "What it takes, channeld does not get."
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
@@ -16,8 +18,8 @@ def check(around: Surroundings) -> Iterator[Finding]:
     for worker in around.bots:
         if worker.platform != "telegram":
             continue
-        told = ("platform_conflict", worker.name)
-        rival = next((issue for issue in around.health if (issue["code"], issue["subject"]) == told), None)
+        told = [issue for issue in around.health if issue["subject"] == worker.name]
+        rival = next((issue for issue in told if issue["code"] in _RIVALS), None)
         if rival is not None:
             yield failure(f"{worker.name}: {rival['text']}", _LOST, rival["hint"])
             continue
