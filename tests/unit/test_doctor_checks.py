@@ -1,4 +1,4 @@
-"""Every check of ``doctor`` finds what is broken, and no more what was mended; ``test_doctor`` has the sound machine."""
+"""Every check of ``doctor`` finds what is broken and no more what was mended; ``test_doctor`` has a sound machine."""
 
 from __future__ import annotations
 
