@@ -56,7 +56,7 @@ def sessions(as_json: bool) -> None:
     if as_json:
         print_json(data)
     else:
-        print_lines(session_lines(_near_home(data["sessions"]), time.time(), page_width()))
+        print_lines(session_lines(_near_home(data["sessions"]), data.get("bindings", []), time.time(), page_width()))
 
 
 def _ask(paths: Paths) -> dict[str, Any]:

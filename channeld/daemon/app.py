@@ -18,6 +18,9 @@ from channeld.core.lifecycle import WorkerState
 from channeld.daemon.access import Access
 from channeld.daemon.access_commands import AccessCommands
 from channeld.daemon.asking import Asking
+from channeld.daemon.binding_commands import BindingCommands
+from channeld.daemon.bindings import Bindings
+from channeld.daemon.chat_desk import ChatDesk
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.guard import Guard
@@ -45,6 +48,7 @@ from channeld.daemon.turnkeeper import Turnkeeper
 from channeld.daemon.waiting import Waiting
 from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.access import AccessList
+from channeld.store.bindings import BindingList
 from channeld.store.db import Database
 from channeld.store.holds import Holds
 from channeld.store.incomplete import Incomplete
@@ -119,20 +123,30 @@ class App:
         self._waiting = Waiting(
             Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
             holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
+            gone_after_s=limits.gone_after_s,
         )  # fmt: skip
+        self._bindings = Bindings(BindingList(self._database))
         lookout = Lookout(
-            notices, self._waiting, config.sessions.default, waits_for_turns=config.delivery.busy == "wait"
-        )
+            notices, self._waiting, self._bindings, config.sessions.default,
+            waits_for_turns=config.delivery.busy == "wait",
+        )  # fmt: skip
+        self._waiting.target, self._waiting.busy, self._waiting.gone_since = (
+            lookout.target, lookout.busy, lookout.gone_since
+        )  # fmt: skip
+        desk = ChatDesk(self._mailbox, notices, access, prompts, self._waiting, lookout, self._bindings)
         self._router = Router(
-            self._mailbox, self._outbox, turnbook, self._health, lookout, notices, access, prompts, self._waiting,
+            self._mailbox, self._outbox, turnbook, self._health, lookout, notices, access, desk, self._waiting,
             Incomplete(self._database),
         )  # fmt: skip
-        board = Switchboard(self._router, self._mailbox, self._timeline, access, prompts, Marks(self._database))
+        board = Switchboard(
+            self._router, self._mailbox, self._timeline, access, prompts, Marks(self._database), self._bindings
+        )
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, board.capabilities)
         self._turnkeeper = Turnkeeper(
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
+        self._bindings.changed = self._router.bindings_changed
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
@@ -153,12 +167,17 @@ class App:
         self._sessions = Sessions(self._router, toolbox, self._asking, workers)
         self._supervisors = {worker.name: Supervisor(worker, paths, board, self._health, limits) for worker in workers}
         commands = Commands(
-            paths, self._health, self._router, self._sessions, self._supervisors, access,
+            paths, self._health, self._router, self._sessions, self._supervisors, access, self._bindings,
             mailbox=self._mailbox, outbox=self._outbox, timeline=self._timeline, outgoing=outgoing,
             stop=self._stop_soon,
         )  # fmt: skip
         self._control = ControlServer(
-            {**commands.table(), **AccessCommands(access, pairing).table(), **PromptCommands(prompts).table()},
+            {
+                **commands.table(),
+                **AccessCommands(access, pairing).table(),
+                **PromptCommands(prompts).table(),
+                **BindingCommands(self._bindings, lookout).table(),
+            },
             Guard(self._sessions.processes),
         )
 
@@ -174,6 +193,7 @@ class App:
         await self._database.open()
         try:
             await self._access.start()
+            await self._bindings.start()
             await self._asking.start()
             await self._sessions.resume(await self._mailbox.living_instances())
             essential = [

@@ -34,7 +34,7 @@ from channeld.daemon.procwatch import start_time
 from channeld.daemon.tool_list import SESSION_EVENT, ToolResult
 from channeld.faultpoint import reach
 from channeld.ipc.framing import FrameProtocol
-from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, decoder
+from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, Terminal, decoder
 
 log = structlog.get_logger()
 _CHANNEL: Final = "notifications/claude/channel"
@@ -97,6 +97,8 @@ class Session:
         self._verdict = Verdict(Listening.UNKNOWN)
         self.lease: Lease | None = None
         """Set when the mailbox has taken the session in; from then on events may be pushed."""
+        self.own_name = ""
+        """Set when it is taken in."""
         self.reserved = 0
         """Places of the window promised to events that are being claimed."""
         self.attached_at = time.time()
@@ -125,9 +127,14 @@ class Session:
         return self._hello.instance if self._hello else ""
 
     @property
-    def name(self) -> str:
-        """What people call the session."""
+    def given_name(self) -> str:
+        """What its user calls the session."""
         return self._hello.name if self._hello else ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others: where several were given the same name, the later ones have a number too."""
+        return self.own_name or self.given_name
 
     @property
     def pid(self) -> int:
@@ -147,6 +154,21 @@ class Session:
         return [self._pid, *([self._hello.claude.pid] if self._hello and self._hello.claude else [])]
 
     @property
+    def claude_pid(self) -> int | None:
+        """Of the Claude Code above the shim; None where it cannot be seen."""
+        return self._hello.claude.pid if self._pid and self._hello and self._hello.claude else None
+
+    @property
+    def terminal(self) -> Terminal | None:
+        """The pane of tmux that it may run in."""
+        return self._hello.terminal if self._hello else None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it works, on a chat's message or on something else."""
+        return self.turns.turn is not None or bool(self.work(time.time()))
+
+    @property
     def written(self) -> frozenset[str]:
         """Delivery ids that the shim has taken over for Claude."""
         return frozenset(self._hello.written) if self._hello else frozenset()
@@ -164,7 +186,7 @@ class Session:
     @property
     def candidate(self) -> Candidate:
         """The session as routing sees it."""
-        return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at)
+        return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at, self.given_name)
 
     @property
     def verdict(self) -> Verdict:
@@ -180,7 +202,7 @@ class Session:
     def seat(self) -> Seat:
         """The session as the symptoms are told from it."""
         oldest = self._batches[0].pushed_at if self._batches else None
-        return Seat(self.name, self.verdict, self.unconfirmed, oldest)
+        return Seat(self.name, self.verdict, self.unconfirmed, oldest, self.given_name)
 
     @property
     def room(self) -> int:
@@ -194,7 +216,7 @@ class Session:
         turn = self.turns.turn
         since = work.since if work else turn.since if turn else None
         return {
-            "name": self.name, "instance": self.instance, "pid": self.pid, "project": hello.project if hello else "",
+            "name": self.name, "instance": self.instance, "pid": self.pid, "project": self.project,
             "claude_pid": hello.claude.pid if hello and hello.claude else None, "client": self.client,
             "listening": str(self.verdict.listening), "reason": self.verdict.reason, "mend": self.verdict.mend,
             "state": "attached" if self.is_attached else "connecting", "unconfirmed": self.unconfirmed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -18,6 +18,13 @@ class ClaudeProcess(msgspec.Struct, kw_only=True):
     argv: list[str]
 
 
+class Terminal(msgspec.Struct, kw_only=True):
+    """The pane of tmux that the shim was started from, as its environment says."""
+
+    socket: str  # absolute path of tmux's own
+    pane: Annotated[str, msgspec.Meta(pattern=r"^%[0-9]{1,9}$")]
+
+
 class SessionHello(msgspec.Struct, kw_only=True):
     """The first line of a shim's connection."""
 
@@ -31,6 +38,7 @@ class SessionHello(msgspec.Struct, kw_only=True):
     listening: str = "auto"  # auto | yes | no
     plugin: bool = False  # Claude Code's plugin started it
     claude: ClaudeProcess | None = None
+    terminal: Terminal | None = None
     readable: bool = True  # the processes above could be read
     written: list[str] = []  # the last delivery ids that were taken over for Claude
     dropped_reports: int = 0

@@ -17,6 +17,7 @@ MIGRATIONS: Final = (
     "schema_5.sql",
     "schema_6.sql",
     "schema_7.sql",
+    "schema_8.sql",
 )
 """One script a version, in order; ``PRAGMA user_version`` is how many have run. Scripts that shipped never change."""
 

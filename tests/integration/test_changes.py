@@ -30,7 +30,7 @@ async def stores(tmp_path):
 
 async def accept(stores: Stores, *offers: Any) -> None:
     """Accept events."""
-    await stores.mailbox.accept("web", list(offers), None, 0, 5.0, own)
+    await stores.mailbox.accept("web", list(offers), 5.0, own)
 
 
 async def shown(stores: Stores, message_id: str = "1") -> HistoryItem:
