@@ -25,6 +25,36 @@ class Seat(NamedTuple):
     given: str = ""  # the name that its user gave it, which others may have too
 
 
+class Refusal(NamedTuple):
+    """A session whose ``channeld mcp`` speaks another protocol than this daemon."""
+
+    name: str
+    version: str
+    ours: str  # version of the daemon
+    is_newer: bool
+
+    @property
+    def text(self) -> str:
+        """What is the matter and what to do, for the session itself."""
+        return f"{self._what('This session')} {self._mend('this session')}"
+
+    def report(self, since: float) -> Report:
+        """Return the same for the others."""
+        name = self.name or "of another version"
+        return Report("session_refused", self._what(f"The session {name}"), self._mend("it"), since, name)
+
+    def _what(self, who: str) -> str:
+        return (
+            f"{who} runs `channeld mcp` {self.version or 'of another version'}, which the running daemon, channeld "
+            f"{self.ours}, does not understand: it gets no messages."
+        )
+
+    def _mend(self, it: str) -> str:
+        if self.is_newer:
+            return "Start the daemon anew: `channeld restart`"
+        return f"End {it} and start it again: `claude --continue` takes up its conversation."
+
+
 def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> Report:
     """Say why chats have no session to go to.
 

@@ -166,6 +166,7 @@ class Commands:
         reports: list[Report] = [
             *self._health.reports(),
             *self._router.lookout.unserved(),
+            *self._sessions.refusals(now),
             *symptoms.stuck(self._router.lookout.seats()),
             *symptoms.waiting(waiting, held[0], now=now, in_turn=in_turn),
             *symptoms.held(*held),

@@ -18,6 +18,7 @@ from mcp_types import (
     CONNECTION_CLOSED,
 )
 
+from channeld import __version__
 from channeld.core.activity import BUSY_AFTER_S, Activity, Work
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
@@ -26,7 +27,8 @@ from channeld.core.listening import DEAF, Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.permission import Request
 from channeld.core.routing import Candidate
-from channeld.core.symptoms import Seat
+from channeld.core.symptoms import Refusal, Seat
+from channeld.core.text import clean_name
 from channeld.core.turns import Turns
 from channeld.daemon.mcp_server import INIT_OPTIONS, SERVER
 from channeld.daemon.mcp_stream import McpStream
@@ -34,7 +36,16 @@ from channeld.daemon.procwatch import start_time
 from channeld.daemon.tool_list import SESSION_EVENT, ToolResult
 from channeld.faultpoint import reach
 from channeld.ipc.framing import FrameProtocol
-from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, Terminal, decoder
+from channeld.ipc.session import (
+    MAX_LINE_BYTES,
+    REFUSED,
+    SESSION_PROTOCOL,
+    Greeting,
+    SessionHello,
+    Terminal,
+    decoder,
+    greeting_decoder,
+)
 
 log = structlog.get_logger()
 _CHANNEL: Final = "notifications/claude/channel"
@@ -63,6 +74,9 @@ class Owner(Protocol):
 
     def platform_of(self, worker: str) -> str:
         """Return the platform of a worker, for Claude to read."""
+
+    def session_refused(self, refusal: Refusal) -> None:
+        """A shim speaks another protocol."""
 
     def permission_requested(self, session: Session, request: Request) -> None:
         """Claude Code shows a permission dialog, and takes an answer from us too."""
@@ -271,13 +285,13 @@ class Session:
 
     def _greet(self, line: bytes) -> bool:
         try:
+            greeting = greeting_decoder.decode(line)
+            if greeting.channeld != SESSION_PROTOCOL:
+                self._refuse(greeting)
+                return False
             hello = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._complain("bad_hello", error=str(error))
-            self.protocol.close()
-            return False
-        if hello.channeld != SESSION_PROTOCOL or len(hello.instance) > 64 or not hello.instance:
-            self._complain("wrong_shim_version", theirs=hello.channeld, ours=SESSION_PROTOCOL, version=hello.version)
             self.protocol.close()
             return False
         self._hello = hello
@@ -290,6 +304,16 @@ class Session:
             log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
         self._start(self._serve())
         return True
+
+    def _refuse(self, greeting: Greeting) -> None:
+        """Tell a shim that speaks another protocol, and everybody else, what has to be started anew."""
+        newer = greeting.channeld > SESSION_PROTOCOL
+        refusal = Refusal(clean_name(greeting.name), clean_name(greeting.version, 40), __version__, newer)
+        self._complain("wrong_shim_version", theirs=greeting.channeld, ours=SESSION_PROTOCOL, version=refusal.version)
+        told = {"jsonrpc": "2.0", "method": REFUSED, "params": {"text": refusal.text}}
+        self.protocol.write_all([_encode(told) + b"\n"])
+        self._owner.session_refused(refusal)
+        self.protocol.close()
 
     # -- pushing
 

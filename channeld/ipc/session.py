@@ -30,7 +30,7 @@ class SessionHello(msgspec.Struct, kw_only=True):
 
     channeld: int  # version of this line and what follows it
     version: str
-    instance: str  # random, the same for the life of the shim process
+    instance: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # random, the same for the life of the process
     pid: int
     pid_start: int  # clock ticks since boot, field 22 of /proc/PID/stat
     name: str
@@ -46,4 +46,15 @@ class SessionHello(msgspec.Struct, kw_only=True):
     resumed: bool = False  # the handshake that follows is a replay
 
 
+class Greeting(msgspec.Struct):
+    """What the first line of a shim has in every version: the rest may be another in one that is not ours."""
+
+    channeld: int
+    version: str = ""
+    name: str = ""
+
+
 decoder: Final = msgspec.json.Decoder(SessionHello)
+greeting_decoder: Final = msgspec.json.Decoder(Greeting)
+REFUSED: Final = "channeld/refused"
+"""Method of the notification with which a daemon refuses a shim of another version: ``params.text`` says what to do."""
