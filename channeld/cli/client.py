@@ -58,7 +58,8 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
 
     if command in GUARDED and not has_terminal():
         raise CommandFailed(*_NO_TERMINAL)
-    if not holds_lock(paths):  # to connect is to start a daemon where systemd listens in its place
+    if os.path.exists(paths.control_socket) and not holds_lock(paths):
+        # To connect would be to start a daemon where systemd listens in its place.
         raise NotRunning
     try:
         request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"

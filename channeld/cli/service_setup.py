@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from channeld.cli import service, service_unit
-from channeld.cli.client import ask, fail, is_running
+from channeld.cli.client import ask_or_fail, fail, is_running
 from channeld.cli.daemon import stop_daemon, wait_until_running
 from channeld.paths import Paths, make_all
 
@@ -135,7 +135,7 @@ def _hand_over(paths: Paths) -> None:
     """End a daemon that runs outside the service: there is one place, for one daemon."""
     if not is_running(paths):
         return
-    pid = str(ask(paths, "status")["daemon"]["pid"])
+    pid = str(ask_or_fail(paths, "status")["daemon"]["pid"])
     if service.properties("MainPID").get("MainPID") != pid:
         stop_daemon(paths, again=True)
 

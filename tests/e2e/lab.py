@@ -96,9 +96,9 @@ class ClaudeLab:
         """Run a command of Claude Code that is no session, as the session is run, and return what it prints."""
         return await self.run(str(claude_binary()), *arguments)
 
-    async def run(self, *command: str, status: int = 0, **environment: str) -> str:
+    async def run(self, *command: str, status: int = 0, environment: Mapping[str, str] | None = None) -> str:
         """Run a command beside the session, and return what it prints."""
-        more = [f"{name}={value}" for name, value in environment.items()]
+        more = [f"{name}={value}" for name, value in (environment or {}).items()]
         process = await asyncio.create_subprocess_exec(
             *self.model.join, "env", "-i", *self._environment(), *more, *command,
             cwd=self.project, stdin=asyncio.subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from channeld.paths import find_paths
+from tests.doubles.claude_program import ClaudeProgram
 
 LIMIT_S = 30.0
 NAME = "channeld.service"
@@ -136,8 +137,14 @@ def installed() -> None:
     dry = channeld("install", "--dry-run")
     assert "Would write" in dry
     assert not UNIT.exists()
-    said = channeld("install")
+    claude = ClaudeProgram(Path.home() / "programs")
+    claude.fail("There is no room")
+    said = channeld("install", status=1)
     assert "channeld runs as a service" in said
+    assert "Error: The plugin is missing: " in said
+    assert "There is no room." in said
+    claude.fail("")
+    assert "Claude Code has the plugin." in channeld("install")
     assert (UNIT.stat().st_mode & 0o777, shown("ActiveState"), shown("UnitFileState")) == (0o600, "active", "enabled")
     pid = status()["daemon"]["pid"]
     assert (shown("MainPID"), pid != before) == (str(pid), True)
@@ -290,7 +297,9 @@ def kept_from_crashing_for_ever() -> None:
 def removed() -> None:
     """What was kept is there still."""
     database = PATHS.database
-    assert "Still there" in channeld("uninstall")
+    said = channeld("uninstall")
+    assert "Still there" in said
+    assert "is taken out" in said
     assert not SOCKET_UNIT.exists()
     assert (UNIT.exists(), database.exists(), shown("LoadState")) == (False, True, "not-found")
     assert "There is no service" in channeld("uninstall")
@@ -309,6 +318,7 @@ STORIES = {
 """What is told in one go."""
 
 if __name__ == "__main__":
+    os.environ["PATH"] = f"{Path.home() / 'programs'}:{os.environ['PATH']}"  # never the tester's own Claude Code
     # Shorter times, as an administrator would set them.
     DROP_IN.parent.mkdir(parents=True)
     DROP_IN.write_text("[Service]\nWatchdogSec=2s\nRestartSec=200ms\n")

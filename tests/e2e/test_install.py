@@ -37,20 +37,22 @@ async def test_the_plugin_is_put_in_listed_and_taken_out(lab: ClaudeLab, tmp_pat
     """A second time nothing happens, and what a person has put in stays."""
     environment = machine(tmp_path)
     await lab.furnish()
-    assert "plugin install channeld@channeld" in await lab.run(*CHANNELD, "install", "--dry-run", **environment)
-    said = await lab.run(*CHANNELD, "install", status=1, **environment)
+    assert "plugin install channeld@channeld" in await lab.run(
+        *CHANNELD, "install", "--dry-run", environment=environment
+    )
+    said = await lab.run(*CHANNELD, "install", status=1, environment=environment)
     assert "Claude Code has the plugin." in said
     assert NO_SYSTEMD in said
     (listed,) = json.loads(await lab.claude("plugin", "list", "--json"))
     assert (listed["id"], listed["enabled"]) == ("channeld@channeld", True)
-    assert "has the plugin already" in await lab.run(*CHANNELD, "install", status=1, **environment)
-    assert "is taken out" in await lab.run(*CHANNELD, "uninstall", **environment)
+    assert "has the plugin already" in await lab.run(*CHANNELD, "install", status=1, environment=environment)
+    assert "is taken out" in await lab.run(*CHANNELD, "uninstall", environment=environment)
     assert json.loads(await lab.claude("plugin", "list", "--json")) == []
     assert json.loads(await lab.claude("plugin", "marketplace", "list", "--json")) == []
 
     await lab.claude("plugin", "marketplace", "add", str(ROOT))
-    assert "Claude Code has the plugin." in await lab.run(*CHANNELD, "install", status=1, **environment)
-    await lab.run(*CHANNELD, "uninstall", **environment)
+    assert "Claude Code has the plugin." in await lab.run(*CHANNELD, "install", status=1, environment=environment)
+    await lab.run(*CHANNELD, "uninstall", environment=environment)
     assert json.loads(await lab.claude("plugin", "list", "--json")) == []
     assert len(json.loads(await lab.claude("plugin", "marketplace", "list", "--json"))) == 1
 
@@ -62,9 +64,9 @@ async def test_an_allowed_session_is_reached_though_channeld_is_in_no_path(
     environment = machine(tmp_path)
 
     async def prepare() -> None:
-        said = await lab.run(*CHANNELD, "install", status=1, **environment, CHANNELD_HOME="")
+        said = await lab.run(*CHANNELD, "install", status=1, environment=environment | {"CHANNELD_HOME": ""})
         assert "Claude Code has the plugin." in said
-        await lab.run(sys.executable, "-c", ALLOW, str(tmp_path / "etc" / "claude-code"), **environment)
+        await lab.run(sys.executable, "-c", ALLOW, str(tmp_path / "etc" / "claude-code"), environment=environment)
 
     await lab.start(
         prepare=prepare, managed=tmp_path / "etc", opt_in=False, settings={"permissions": {}},
