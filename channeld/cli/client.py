@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
@@ -57,6 +58,9 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
 
     if command in GUARDED and not has_terminal():
         raise CommandFailed(*_NO_TERMINAL)
+    if os.path.exists(paths.control_socket) and not holds_lock(paths):
+        # To connect would be to start a daemon where systemd listens in its place.
+        raise NotRunning
     try:
         request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
     except UnicodeEncodeError:  # the shell passes any bytes on
@@ -109,6 +113,18 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def holds_lock(paths: Paths) -> bool:
+    """Tell whether a daemon may hold this place, without a word to it."""
+    try:
+        with open(paths.lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:  # it is locked, or nobody lets us look: then the connection tells
+        return True
+    return False
 
 
 def is_running(paths: Paths) -> bool:

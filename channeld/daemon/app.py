@@ -6,8 +6,11 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
+import time
 from collections.abc import Awaitable
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -37,9 +40,9 @@ from channeld.daemon.prompt_commands import PromptCommands
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
-from channeld.daemon.service_manager import ServiceManager
+from channeld.daemon.service_manager import ServiceManager, take_passed
 from channeld.daemon.sessions import Sessions
-from channeld.daemon.sockets import listen, serve
+from channeld.daemon.sockets import Entrance, open_entrances, serve, take_given
 from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.switchboard import Switchboard
@@ -62,6 +65,9 @@ from channeld.store.timeline import Timeline
 from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
+_LOOKS: Final = 10
+_LOOK_S: Final = 0.02
+"""Between two looks whether the lock is free."""
 
 
 class AlreadyRunning(ChanneldError):
@@ -82,23 +88,49 @@ def take_lock(paths: Paths) -> int:
         descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:  # the file is somebody else's, though the folder is ours
         raise unusable(paths.lock, error) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _lock(descriptor):
         pid = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
         os.close(descriptor)
         raise AlreadyRunning(
             f"channeld is already running here (pid {pid}).", hint="See `channeld status`, or `channeld stop` it first."
-        ) from None
+        )
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
-class App:
-    """The daemon."""
+def _lock(descriptor: int) -> bool:
+    """Lock a file, and tell whether that went; a command that looks whether it is locked holds it for a moment."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+        else:
+            return True
+    return False
 
-    def __init__(self, paths: Paths, config: Config, limits: Limits, manager: ServiceManager) -> None:
+
+class App:
+    """The daemon.
+
+    Args:
+        paths: where everything lies.
+        config: what the operator wants.
+        limits: deadlines.
+        manager: who started this process, if that waits to hear from it.
+        given: sockets that listen already, by path.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        config: Config,
+        limits: Limits,
+        manager: ServiceManager,
+        given: dict[str, socket.socket] | None = None,
+    ) -> None:
+        self._given = given or {}
         self._paths, self._config, self._manager = paths, config, manager
         self._stop = asyncio.Event()
         self._health = Health()
@@ -191,18 +223,25 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         await self._database.open()
+        entrances: list[Entrance] = []
         try:
             await self._access.start()
             await self._bindings.start()
             await self._asking.start()
             await self._sessions.resume(await self._mailbox.living_instances())
+            entrances = open_entrances((self._paths.control_socket, self._paths.session_socket), self._given)
+            accepting = [
+                self._essential(name, serve(entrance.listening, accept))
+                for entrance, name, accept in zip(
+                    entrances, ("control", "sessions"), (self._control.accept, self._sessions.accept), strict=True
+                )
+            ]
             essential = [
+                *accepting,
                 self._essential("router", self._router.run()),
                 self._essential("turns", self._turnkeeper.run()),
                 self._essential("waiting", self._waiting.run()),
                 self._essential("completion", self._router.fetching.run()),
-                self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
-                self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(
                     "housekeeping", keep_small(self._retention, self._config.retention, self._paths, self._health)
                 ),
@@ -218,6 +257,9 @@ class App:
             self._manager.stopping()
             log.info("daemon_stopping")
             stop.cancel()
+            for entrance, task in zip(entrances, accepting, strict=True):
+                if entrance.is_given:  # who comes now waits for the next daemon
+                    task.cancel()
             for supervisor in self._supervisors.values():
                 supervisor.stop()
             await asyncio.wait(workers or {stop})
@@ -233,8 +275,8 @@ class App:
                     raise ChanneldError(f"The {task.get_name()} has died: {error!r}.", hint="See `channeld logs`.")
         finally:
             await self._database.close()
-            for path in (self._paths.control_socket, self._paths.session_socket):
-                path.unlink(missing_ok=True)
+            for entrance in entrances:
+                entrance.close()
         log.info("daemon_stopped")
 
     async def _store_answers(self) -> None:
@@ -275,6 +317,7 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
     from channeld.daemon import log as logging  # noqa: PLC0415
 
     manager = ServiceManager.take(os.environ)
+    given = take_given(take_passed(os.environ, os.getpid()))
     config = load(paths.config_file)
     make_all(paths)
     lock = take_lock(paths)
@@ -285,6 +328,6 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
         except OSError as error:
             raise unusable(log_file, error) from None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(App(paths, config, limits or Limits(), manager).run())
+            runner.run(App(paths, config, limits or Limits(), manager, given).run())
     finally:
         os.close(lock)
