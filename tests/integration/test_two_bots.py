@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from channeld.credentials import save_token
 from tests.doubles.bot_api import BotApi
 from tests.doubles.daemon import Daemon
 from tests.doubles.telegram import ANN_ID
 from tests.integration.test_flows import call
+
+
+def heard(api, text):
+    """Tell whether a bot has said something."""
+    return any(text in message.raw["text"] for message in api.sent)
 
 
 async def test_two_bots_of_one_platform_serve_two_sessions():
@@ -28,7 +35,7 @@ async def test_two_bots_of_one_platform_serve_two_sessions():
             async with daemon.client("--name", "api", *listens) as one, daemon.client("--name", "web", *listens) as two:
                 for name, api, session in (("work", work, "api"), ("home", home, "web")):
                     api.person(ANN_ID, "Ann").write(chats[name], f"/use {session}")
-                    await api.until(lambda api=api: any("This chat goes" in m.raw["text"] for m in api.sent))
+                    await api.until(partial(heard, api, "This chat goes"))
                     api.person(ANN_ID, "Ann").write(chats[name], f"for {session}")
                 for client, session, name in ((one, "api", "work"), (two, "web", "home")):
                     event = await client.next_event()
