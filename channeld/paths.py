@@ -53,6 +53,16 @@ class Paths(NamedTuple):
         return self.state / "stopped"
 
     @property
+    def launcher(self) -> Path:
+        """Runs channeld, for Claude Code's plugin; the plugin knows this place too."""
+        return self.state / "bin" / "channeld"
+
+    @property
+    def plugin_record(self) -> Path:
+        """What was put into Claude Code, and is to be taken out again."""
+        return self.state / "claude-plugin.json"
+
+    @property
     def control_socket(self) -> Path:
         """Where the command line reaches the daemon."""
         return self.run / "control.sock"

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from channeld.cli.client import CommandFailed, NotRunning, ask, ask_or_fail, fail, is_running
-from channeld.cli.daemon import start_daemon, stop_daemon
+from channeld.cli.client import CommandFailed, NotRunning, ask, ask_or_fail, fail
+from channeld.cli.daemon import restart_daemon, start_daemon
 from channeld.paths import Paths
 
 _LIMIT_S: Final = 20.0
@@ -36,13 +36,12 @@ def make_known(paths: Paths, worker: str) -> bool:
             return False
     except NotRunning:
         say("Starting channeld …")
+        start_daemon(paths)
     except CommandFailed as error:
         fail(str(error), error.hint)
     else:
         say(f"Restarting channeld, which does not know {worker} yet …")
-        stop_daemon(paths, again=True)
-    if not is_running(paths):
-        start_daemon(paths)
+        restart_daemon(paths)
     return True
 
 

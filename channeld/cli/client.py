@@ -58,6 +58,9 @@ def ask(paths: Paths, command: str, *, timeout_s: float = _TIMEOUT_S, **args: An
 
     if command in GUARDED and not has_terminal():
         raise CommandFailed(*_NO_TERMINAL)
+    if os.path.exists(paths.control_socket) and not holds_lock(paths):
+        # To connect would be to start a daemon where systemd listens in its place.
+        raise NotRunning
     try:
         request = msgspec.json.encode(ControlRequest(command=command, args=args)) + b"\n"
     except UnicodeEncodeError:  # the shell passes any bytes on

@@ -11,13 +11,13 @@ from typing import NoReturn
 import click
 
 from channeld import __version__
-from channeld.cli import suggest
+from channeld.cli import service, suggest
 from channeld.cli.client import EXIT_FAILED, ask_or_fail, fail, holds_lock, is_running
 from channeld.cli.options import page_width, print_lines
 from channeld.cli.shim_host import Places
 from channeld.cli.shim_start import clean_environment, open_log, start_command
 from channeld.core.errors import ConfigError
-from channeld.paths import Paths, find_paths, make_all, unusable
+from channeld.paths import Paths, find_paths, make_all, make_private, unusable
 
 _START_LIMIT_S = 20.0
 _WORKERS_LIMIT_S = 10.0
@@ -57,7 +57,12 @@ def stop() -> None:
 
     Example: channeld stop
     """
-    stop_daemon(find_paths())
+    paths = find_paths()
+    is_service = service.is_up() or service.has_given_up()
+    if is_service:
+        _stop_service(paths)
+    if not is_service or holds_lock(paths):  # `channeld run` can run where the service does not
+        stop_daemon(paths)
     click.echo("channeld has stopped.")
 
 
@@ -79,9 +84,7 @@ def restart(worker: str | None) -> None:
         load(paths.config_file)  # before the running daemon, which has a good one, is stopped
     except ConfigError as error:
         fail(str(error), f"{error.hint} Nothing was stopped.")
-    if is_running(paths):
-        stop_daemon(paths, again=True)
-    start_daemon(paths)
+    restart_daemon(paths)
     _tell_how_it_is("channeld has restarted", paths)
 
 
@@ -103,21 +106,57 @@ def _tell_how_it_is(what: str, paths: Paths) -> None:
         print_lines(["", *issue_lines(issue, time.time(), page_width())])
 
 
+def restart_daemon(paths: Paths) -> None:
+    """Exchange the daemon for another, or start one, and wait until it answers."""
+    if service.is_up():
+        make_all(paths)
+        if why := service.restart():
+            _tell_why_not_started(paths, why)
+        wait_until_running(paths, service.JOURNAL)
+        return
+    if is_running(paths):
+        stop_daemon(paths, again=True)
+    start_daemon(paths)
+
+
 def start_daemon(paths: Paths) -> None:
     """Start a daemon that this command does not take along, and wait until one answers."""
+    make_all(paths)  # a fault of theirs is told here, wherever the daemon's own words go
+    if not service.is_installed():
+        _start_process(paths)
+        return
+    try:
+        why = service.start()
+    except OSError as error:
+        why = f"systemctl: {error.strerror}"
+    if why and not holds_lock(paths):  # while another daemon holds the place, that one will answer
+        _tell_why_not_started(paths, why)
+    wait_until_running(paths, service.JOURNAL)
+
+
+def _tell_why_not_started(paths: Paths, why: str) -> NoReturn:
+    """End with what keeps the service from starting: the daemon's own words are in the journal."""
+    from channeld.config import load  # noqa: PLC0415 - pydantic takes longer to load than most commands take
+
+    try:
+        load(paths.config_file)
+    except ConfigError as error:
+        fail(str(error), f"{error.hint} Then: channeld start")
+    fail(f"systemd could not start channeld: {why}", service.JOURNAL)
+
+
+def _start_process(paths: Paths) -> None:
     import subprocess  # noqa: PLC0415 - of no use to the other commands
 
-    make_all(paths)  # a fault of theirs is told here, wherever the daemon's own words go
     places = Places(os.environ, os.getcwd(), __version__)
-    unit = os.path.exists(places.unit) and not os.environ.get("CHANNELD_HOME")
     try:
         log = open_log(places.error_log)
     except OSError as error:
         raise unusable(Path(places.error_log), error) from None
     begin = os.fstat(log).st_size
     try:
-        started = subprocess.Popen(  # noqa: S603 - our own interpreter, or systemctl
-            start_command(unit_installed=unit), env=clean_environment(os.environ, os.getcwd()), cwd="/", umask=0o077,
+        started = subprocess.Popen(  # noqa: S603 - our own interpreter
+            start_command(unit_installed=False), env=clean_environment(os.environ, os.getcwd()), cwd="/", umask=0o077,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     finally:
@@ -128,11 +167,9 @@ def start_daemon(paths: Paths) -> None:
         status = started.poll()  # before the question: a daemon that was faster may have begun to answer since
         if is_running(paths):
             return
-        # While another daemon holds the place, that one will answer. What started a unit ends well, and is no daemon.
-        if status and not holds_lock(paths):
+        if status and not holds_lock(paths):  # while another daemon holds the place, that one will answer
             _tell_why_it_ended(status, places.error_log, begin)
-    hint = "journalctl --user -u channeld" if unit else f"Look at `channeld logs` and {places.error_log}."
-    fail("The daemon does not answer.", hint)
+    fail("The daemon does not answer.", f"Look at `channeld logs` and {places.error_log}.")
 
 
 def wait_until_running(paths: Paths, hint: str) -> None:
@@ -169,3 +206,12 @@ def stop_daemon(paths: Paths, *, again: bool = False) -> None:
             return
         time.sleep(_LOOK_EVERY_S)
     fail(f"The daemon (pid {pid}) is still ending.", "Wait a little, then look at `channeld logs`.")
+
+
+def _stop_service(paths: Paths) -> None:
+    """Have systemd end the daemon, so that neither a session nor a command starts it again."""
+    make_private(paths.state)
+    paths.stopped.touch(mode=0o600)
+    if why := service.stop():
+        fail(f"systemd could not stop channeld: {why}", service.JOURNAL)
+    paths.stopped.touch(mode=0o600)  # a daemon that was about to start has taken it away

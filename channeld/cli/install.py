@@ -1,155 +1,103 @@
-"""``install`` and ``uninstall``: systemd keeps the daemon running."""
+"""``install`` and ``uninstall``: systemd keeps the daemon running, and Claude Code gets the plugin."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
-from typing import Final
 
 import click
 
-from channeld import __version__
-from channeld.cli import service_unit
-from channeld.cli.client import ask, fail, is_running
-from channeld.cli.daemon import stop_daemon, wait_until_running
-from channeld.cli.shim_host import Places
-from channeld.paths import Paths, find_paths, make_all
+from channeld.cli import claude_plugin, managed_settings, service, service_setup
+from channeld.cli.client import fail
+from channeld.core.errors import ChanneldError
+from channeld.paths import Paths, find_paths
 
-_NO_SYSTEMD: Final = (
-    "There is no systemd here that could run channeld.",
-    "Without it: channeld start. Sessions start it too, as soon as they need it.",
+_managed = click.option(
+    "--managed", is_flag=True, help="The settings of the machine's administrator, and nothing else."
 )
-_NO_MANAGER: Final = (
-    "This user's systemd does not answer.",
-    "It runs while you are logged in: log in as this user, not with su or sudo, and run the command again.",
-)
+_dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
 @click.command()
 @click.option("--linger", is_flag=True, help="Run it from boot on, though nobody has logged in.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def install(*, linger: bool, dry_run: bool) -> None:
-    """Let systemd run the daemon: from now on, and again whenever it ends.
+@_managed
+@_dry_run
+def install(*, linger: bool, managed: bool, dry_run: bool) -> None:
+    """Let systemd run the daemon, and put the plugin into Claude Code.
 
     Run it again after an upgrade, or when PATH or a proxy has changed: the
     service has them as they are in this terminal.
 
+    With --managed it shows what the administrator of the machine can write so
+    that Claude Code starts with the channel and without a question, and
+    writes it if you say yes.
+
     Example: channeld install --linger
     """
-    paths, unit = find_paths(), _unit_file()
-    text, old = service_unit.unit_text(os.environ), _written_before(unit)
-    if dry_run:
-        _tell_plan(unit, text, old, linger=linger and not service_unit.lingers())
+    if managed:
+        if linger:
+            raise click.UsageError("--managed and --linger do not go together.")
+        managed_settings.allow(dry_run=dry_run)
         return
-    _check_manager()
-    make_all(paths)
-    if is_new := text != old:
-        _write(unit, text)
-        click.echo(f"Wrote {unit}.")
-        _do("daemon-reload")
-    _do("enable", service_unit.NAME)
-    _hand_over(paths)
-    _do("restart" if is_new else "start", service_unit.NAME)
-    wait_until_running(paths, "journalctl --user -u channeld")
-    click.echo("channeld runs as a service. See: channeld status")
-    if linger and not service_unit.lingers() and (why := service_unit.enable_linger()):
-        fail(f"It cannot be run from boot on: {why}", f"As an administrator: loginctl enable-linger {_user()}")
-    if service_unit.lingers():
-        click.echo("It runs from boot on.")
+    _check_place()
+    plan = service_setup.Plan()
+    paths = find_paths()
+    trouble = _put_in(paths, dry_run=dry_run)
+    if dry_run:
+        plan.tell()
+        if linger and not service.lingers():
+            click.echo("Would run: loginctl enable-linger")
     else:
-        click.echo("It ends when you log out, and starts when you log in. From boot on: channeld install --linger")
+        service_setup.check_manager()
+        plan.carry_out(paths)
+        if linger and not service.lingers() and (why := service.enable_linger()):
+            fail(f"It cannot be run from boot on: {why}", f"As an administrator: loginctl enable-linger {_user()}")
+        if service.lingers():
+            click.echo("It runs from boot on.")
+        else:
+            click.echo("It ends when you log out, and starts when you log in. From boot on: channeld install --linger")
+    if trouble is not None:
+        fail(f"The plugin is missing: {trouble}", trouble.hint)
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def uninstall(*, dry_run: bool) -> None:
-    """Remove the service. Messages, settings and tokens stay.
+@_managed
+@_dry_run
+def uninstall(*, managed: bool, dry_run: bool) -> None:
+    """Remove the service and the plugin. Messages, settings and tokens stay.
+
+    With --managed it removes what `channeld install --managed` wrote.
 
     Example: channeld uninstall
     """
-    paths, unit = find_paths(), _unit_file()
-    if _written_before(unit) is None:
-        click.echo("There is no service of channeld's.")
+    if managed:
+        managed_settings.forbid(dry_run=dry_run)
         return
-    if dry_run:
-        click.echo(f"Would run:    systemctl --user disable --now {service_unit.NAME}\nWould remove: {unit}")
-        return
-    _check_manager()
-    _do("disable", "--now", service_unit.NAME)
-    unit.unlink()
-    _do("daemon-reload")
-    click.echo(f"The service is removed. Still there: {paths.config}, {paths.state}")
+    _check_place()
+    paths = find_paths()
+    service_setup.remove(paths, dry_run=dry_run)
+    claude_plugin.take_out(paths, claude_plugin.find_program(os.environ), dry_run=dry_run)
 
 
-def _unit_file() -> Path:
+def _put_in(paths: Paths, *, dry_run: bool) -> ChanneldError | None:
+    """Put the plugin into Claude Code where there is one; return what went wrong: the service goes on without."""
+    program = claude_plugin.find_program(os.environ)
+    if program is None:
+        click.echo("Claude Code is not installed here, or not in PATH: without it there is no plugin to put in.")
+        return None
+    try:
+        claude_plugin.put_in(paths, program, dry_run=dry_run)
+    except claude_plugin.ClaudeFailed as error:
+        return error
+    if not dry_run:
+        allowed = managed_settings.is_allowed()
+        flag = "--channels" if allowed else "--dangerously-load-development-channels"
+        click.echo(f"Start it with the channel: claude {flag} {claude_plugin.CHANNEL}")
+    return None
+
+
+def _check_place() -> None:
     if os.environ.get("CHANNELD_HOME"):
         fail("CHANNELD_HOME is set, and a service has the usual places.", "unset CHANNELD_HOME")
-    return Path(Places(os.environ, os.getcwd(), __version__).unit)
-
-
-def _written_before(unit: Path) -> str | None:
-    """Return the unit that is there, None for none; one that is not ours ends the command."""
-    try:
-        old = unit.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        fail(f"{unit} cannot be read: {error.strerror}.", "Make it readable, or move it away.")
-    if not service_unit.is_ours(old):
-        fail(f"{unit} is there already, and channeld did not write it.", "Move it away, and run the command again.")
-    return old
-
-
-def _tell_plan(unit: Path, text: str, old: str | None, *, linger: bool) -> None:
-    if text == old:
-        click.echo(f"Would leave {unit} as it is.")
-    else:
-        click.echo(f"Would write {unit}:\n")
-        click.echo("".join(f"    {line}".rstrip() + "\n" for line in text.splitlines()))
-        click.echo("Would run: systemctl --user daemon-reload")
-    click.echo(f"Would run: systemctl --user enable {service_unit.NAME}")
-    click.echo(f"Would run: systemctl --user {'start' if text == old else 'restart'} {service_unit.NAME}")
-    if linger:
-        click.echo("Would run: loginctl enable-linger")
-
-
-def _check_manager() -> None:
-    if shutil.which("systemctl") is None:
-        fail(*_NO_SYSTEMD)
-    if service_unit.systemctl("show-environment").returncode != 0:
-        fail(*_NO_MANAGER)
-
-
-def _write(unit: Path, text: str) -> None:
-    """Exchange the unit whole. For its owner alone: a proxy's address may hold a password."""
-    draft = unit.with_name(f".{unit.name}.new")
-    try:
-        unit.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(unit)
-    except OSError as error:
-        fail(f"{unit} cannot be written: {error.strerror}.", "Make its folder yours and writable.")
-
-
-def _hand_over(paths: Paths) -> None:
-    """End a daemon that runs outside the service: there is one place, for one daemon."""
-    if not is_running(paths):
-        return
-    pid = str(ask(paths, "status")["daemon"]["pid"])
-    if service_unit.properties("MainPID").get("MainPID") != pid:
-        stop_daemon(paths, again=True)
-
-
-def _do(*arguments: str) -> None:
-    done = service_unit.systemctl(*arguments)
-    if done.returncode != 0:
-        fail(
-            f"systemctl --user {' '.join(arguments)}: {done.stderr.strip() or f'exit status {done.returncode}'}",
-            "journalctl --user -u channeld",
-        )
 
 
 def _user() -> str:

@@ -11,6 +11,7 @@ import click
 
 from channeld import __version__
 from channeld.cli.access import access, pair
+from channeld.cli.bind import bind, unbind
 from channeld.cli.client import EXIT_FAILED, fail
 from channeld.cli.completion import completion
 from channeld.cli.daemon import restart, run, start, stop
@@ -102,6 +103,6 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 for command in (
     run, start, stop, restart, status, doctor, setup, pair, access, prompts, sessions, messages, send, logs, url, demo,
-    mcp, import_, install, uninstall, completion,
+    mcp, bind, unbind, import_, install, uninstall, completion,
 ):  # fmt: skip
     cli.add_command(command)

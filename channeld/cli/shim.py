@@ -54,6 +54,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 _HIGH_WATER_BYTES: Final = 1024 * 1024  # unwritten bytes at which the other side is no longer read
 _BACKOFF_S: Final = (0.02, 1.0)  # first and longest wait between two attempts to connect
 _START_EVERY_S: Final = 10.0
+_REFUSED_S: Final = 5.0  # between two attempts where the daemon is of another version
 _START_GRACE_S: Final = 1.0  # after a lost connection: a daemon that restarts comes back by itself
 _FLUSH_S: Final = 2.0
 
@@ -237,8 +238,8 @@ class Shim:
                 self._disconnect()
                 return
             for line in self._from_daemon.feed(data):
-                self._backoff_s = _BACKOFF_S[0]  # a daemon that speaks is well
                 self._bridge.from_daemon(line)
+                self._backoff_s = _REFUSED_S if self._bridge.refusal else _BACKOFF_S[0]  # one that speaks is well
             if not to_the_end:
                 return
 

@@ -30,6 +30,7 @@ _SERVER_ERROR: Final = -32000
 _CHANNEL: Final = "notifications/claude/channel"
 _CHANNEL_PREFIX: Final = b'{"jsonrpc":"2.0","method":"notifications/claude/channel",'
 _DELIVERY_ID: Final = b'"delivery_id":"'
+_REFUSED: Final = "channeld/refused"
 _PERMISSION_REQUEST: Final = "notifications/claude/channel/permission_request"
 _REPORTS: Final = (_PERMISSION_REQUEST, "notifications/cancelled")
 
@@ -39,6 +40,7 @@ _MAYBE_SENT: Final = (
 _NOT_SENT: Final = (
     "channeld is not running: nothing was sent. Ask the user to run `channeld status`, then call the tool again."
 )
+_OTHER_VERSION: Final = "The running channeld does not understand this session. Restart the session."
 _NO_ANSWER: Final = "channeld is not running, so this request has no answer. Run `channeld status`."
 
 
@@ -95,6 +97,7 @@ class Bridge:
         self.hang_up = False  # the owner is to close this connection and try again
         self.learned: dict[str, Any] | None = None  # the daemon's own answers, for the owner to cache
         self.notes: list[str] = []  # for stderr
+        self.refusal = ""  # what a daemon of another version says is to be done; empty while none has
         self.dropped_reports = 0
         self._hello = hello
         self._load_handshake = load_handshake
@@ -258,8 +261,12 @@ class Bridge:
             self._pass(line)
             return
         message = _parse(line)
+        if message is not None and self.refusal and message.get("method") != _REFUSED:
+            self.refusal = ""  # another daemon, which does understand us
         if message is None:
             self._note("the daemon sent a line that is not a JSON object; it was left out")
+        elif message.get("method") == _REFUSED:
+            self._take_refusal(_dict(message.get("params")).get("text"))
         elif "method" in message:
             delivery_id = _dict(_dict(message.get("params")).get("meta")).get("delivery_id")
             if message["method"] == _CHANNEL and isinstance(delivery_id, str):
@@ -267,6 +274,12 @@ class Bridge:
             self._pass(line)
         else:
             self._take_answer(line, message)
+
+    def _take_refusal(self, text: object) -> None:
+        """Stop waiting for a daemon that does not understand us: nothing but a person's hand helps."""
+        self.refusal = text if isinstance(text, str) and text else _OTHER_VERSION
+        self._note(self.refusal)
+        self.hang_up = True
 
     def _take_answer(self, line: bytes, message: dict[str, Any]) -> None:
         key = message.get("id")
@@ -322,6 +335,8 @@ class Bridge:
                     self._give_up(key, request)
 
     def _deadline_of(self, request: Request) -> float:
+        if self.refusal:
+            return request.arrived
         if request.method == "initialize":
             return self._handshake_deadline
         return max(self._away_since, request.arrived) + self._call_deadline_s
@@ -337,10 +352,11 @@ class Bridge:
         elif request.method == "tools/list":
             self._result(key, self._load_handshake()["tools_list"])
         elif request.is_call:
-            text = _MAYBE_SENT if request.sent else _NOT_SENT
+            text = _MAYBE_SENT if request.sent else "" if self.refusal else _NOT_SENT
+            text = f"{text} {self.refusal}".strip()
             self._result(key, {"content": [{"type": "text", "text": text}], "isError": True})
         else:
-            self._error(key, _SERVER_ERROR, _NO_ANSWER)
+            self._error(key, _SERVER_ERROR, self.refusal or _NO_ANSWER)
 
     # -- reports
 

@@ -66,12 +66,21 @@ def describe_session(name: str, listening: str, project: str, version: str, *, p
         "pid": os.getpid(),
         "pid_start": pid_start,
         "claude": claude,
+        "terminal": find_terminal(os.environ),
         "readable": readable,
         "project": _clean(project),
         "name": _clean(name or os.path.basename(project) or "session"),
         "listening": listening,
         "plugin": plugin,
     }
+
+
+def find_terminal(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the pane of tmux that this process was started from, as its environment says; None for none."""
+    socket, pane = environ.get("TMUX", "").partition(",")[0], environ.get("TMUX_PANE", "")
+    if not socket.startswith("/") or not (pane[:1] == "%" and pane[1:].isascii() and pane[1:].isdecimal()):
+        return None
+    return {"socket": _clean(socket), "pane": pane}
 
 
 def find_claude() -> tuple[dict[str, Any] | None, bool]:

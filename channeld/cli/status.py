@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from channeld.cli import service
 from channeld.cli.client import EXIT_NOT_RUNNING, NOT_RUNNING, CommandFailed, NotRunning, ask, ask_or_fail, fail
 from channeld.cli.options import as_json, page_width, print_json, print_lines
 from channeld.paths import Paths, fault_of, find_paths
@@ -56,7 +57,7 @@ def sessions(as_json: bool) -> None:
     if as_json:
         print_json(data)
     else:
-        print_lines(session_lines(_near_home(data["sessions"]), time.time(), page_width()))
+        print_lines(session_lines(_near_home(data["sessions"]), data.get("bindings", []), time.time(), page_width()))
 
 
 def _ask(paths: Paths) -> dict[str, Any]:
@@ -90,6 +91,10 @@ def _why_not_running(paths: Paths) -> tuple[str, str]:
     """Return that the daemon is not running and how to start it, or what keeps it from starting."""
     if (mistake := _bad_folder(paths) or _mistake(paths)) is not None:
         return f"channeld is not running, and cannot start: {mistake[0]}", f"{mistake[1]} Then: channeld start"
+    if service.has_given_up():
+        return "channeld is not running: it ended again and again, and systemd starts it no more.", (
+            f"See why: {service.JOURNAL}. Then: channeld start"
+        )
     return NOT_RUNNING
 
 

@@ -22,6 +22,14 @@ def workers(context: click.Context, parameter: click.Parameter, incomplete: str)
     return _matching([CompletionItem(w["name"], help=w["state"]) for w in found], incomplete)
 
 
+def sessions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Suggest names of sessions that are attached, and those that chats are bound to."""
+    answer = _ask("sessions")
+    found = {session["name"]: session["project"] for session in answer.get("sessions", [])}
+    found |= {bound["session"]: "" for bound in answer.get("bindings", []) if bound["session"] not in found}
+    return _matching([CompletionItem(name, help=folder or None) for name, folder in found.items()], incomplete)
+
+
 def set_up(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Suggest what can be set up: workers, and platforms that have none yet."""
     from channeld.platforms import PLATFORMS  # noqa: PLC0415 - pydantic takes its time

@@ -23,6 +23,8 @@ _REASONS: Final = {
     "prompts": "answers what only a person may answer",
     "import": _CHANGES,
     "setup": "handles a bot's token and prints a code that pairs the owner",
+    "bind": "changes which session hears a chat",
+    "unbind": "changes which session hears a chat",
     "url": "shows the token of the web chat",
 }
 _TOKEN_FILE: Final = re.compile(r"(^|/)credentials(/|$)|(^|/)[^/]+\.token$")

@@ -22,6 +22,37 @@ class Seat(NamedTuple):
     verdict: Verdict
     unconfirmed: int = 0  # messages given to it that it has not read
     unconfirmed_since: float | None = None  # unix time of the oldest of them
+    given: str = ""  # the name that its user gave it, which others may have too
+
+
+class Refusal(NamedTuple):
+    """A session whose ``channeld mcp`` speaks another protocol than this daemon."""
+
+    name: str
+    version: str
+    ours: str  # version of the daemon
+    is_newer: bool
+
+    @property
+    def text(self) -> str:
+        """What is the matter and what to do, for the session itself."""
+        return f"{self._what('This session')} {self._mend('this session')}"
+
+    def report(self, since: float) -> Report:
+        """Return the same for the others."""
+        name = self.name or "of another version"
+        return Report("session_refused", self._what(f"The session {name}"), self._mend("it"), since, name)
+
+    def _what(self, who: str) -> str:
+        return (
+            f"{who} runs `channeld mcp` {self.version or 'of another version'}, which the running daemon, channeld "
+            f"{self.ours}, does not understand: it gets no messages."
+        )
+
+    def _mend(self, it: str) -> str:
+        if self.is_newer:
+            return "Start the daemon anew: `channeld restart`"
+        return f"End {it} and start it again: `claude --continue` takes up its conversation."
 
 
 def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> Report:
@@ -52,6 +83,29 @@ def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> 
         f"Start one with channeld's plugin: `{ATTACH}`",
         since,
         SESSIONS,
+    )
+
+
+def bound_session_missing(seats: Iterable[Seat], name: str, chats: Sequence[str], since: float) -> Report:
+    """Say why chats that are bound to a session have none to go to.
+
+    Args:
+        seats: all attached sessions.
+        name: that the session must have.
+        chats: which are bound to it.
+        since: unix time since which it is so.
+    """
+    which = chats[0] if len(chats) == 1 else f"{len(chats)} chats"
+    deaf = next((seat for seat in seats if name in {seat.name, seat.given}), None)
+    if deaf is not None:
+        text = f"The session {deaf.name}, to which {which} {_is(chats)} bound, does not listen: {deaf.verdict.reason}."
+        return Report("bound_session_deaf", text, deaf.verdict.mend, since, name)
+    return Report(
+        "bound_session_missing",
+        f"The session {name}, to which {which} {_is(chats)} bound, is not attached.",
+        f"Start it, or let {which} go to another one: `channeld unbind {chats[0]}`",
+        since,
+        name,
     )
 
 
@@ -136,6 +190,10 @@ def _last(reason: str | None) -> str:
     """Return why the last of several went wrong, as a sentence: what has to be changed is there to read at once."""
     words = clean_name(reason or "", _REASON_LIMIT).rstrip(".")
     return f" The last: {words}." if words else ""
+
+
+def _is(chats: Sequence[str]) -> str:
+    return "is" if len(chats) == 1 else "are"
 
 
 def _by_hand(state: str) -> str:

@@ -6,8 +6,11 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
+import time
 from collections.abc import Awaitable
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -18,6 +21,9 @@ from channeld.core.lifecycle import WorkerState
 from channeld.daemon.access import Access
 from channeld.daemon.access_commands import AccessCommands
 from channeld.daemon.asking import Asking
+from channeld.daemon.binding_commands import BindingCommands
+from channeld.daemon.bindings import Bindings
+from channeld.daemon.chat_desk import ChatDesk
 from channeld.daemon.commands import Commands
 from channeld.daemon.control import ControlServer
 from channeld.daemon.guard import Guard
@@ -34,9 +40,9 @@ from channeld.daemon.prompt_commands import PromptCommands
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.relay import Relay
 from channeld.daemon.router import Router
-from channeld.daemon.service_manager import ServiceManager
+from channeld.daemon.service_manager import ServiceManager, take_passed
 from channeld.daemon.sessions import Sessions
-from channeld.daemon.sockets import listen, serve
+from channeld.daemon.sockets import Entrance, open_entrances, serve, take_given
 from channeld.daemon.spool import Spool
 from channeld.daemon.supervisor import Supervisor
 from channeld.daemon.switchboard import Switchboard
@@ -45,6 +51,7 @@ from channeld.daemon.turnkeeper import Turnkeeper
 from channeld.daemon.waiting import Waiting
 from channeld.paths import Paths, make_all, make_private, unusable
 from channeld.store.access import AccessList
+from channeld.store.bindings import BindingList
 from channeld.store.db import Database
 from channeld.store.holds import Holds
 from channeld.store.incomplete import Incomplete
@@ -58,6 +65,9 @@ from channeld.store.timeline import Timeline
 from channeld.store.turns import Turnbook
 
 log = structlog.get_logger()
+_LOOKS: Final = 10
+_LOOK_S: Final = 0.02
+"""Between two looks whether the lock is free."""
 
 
 class AlreadyRunning(ChanneldError):
@@ -78,23 +88,49 @@ def take_lock(paths: Paths) -> int:
         descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:  # the file is somebody else's, though the folder is ours
         raise unusable(paths.lock, error) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _lock(descriptor):
         pid = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
         os.close(descriptor)
         raise AlreadyRunning(
             f"channeld is already running here (pid {pid}).", hint="See `channeld status`, or `channeld stop` it first."
-        ) from None
+        )
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
-class App:
-    """The daemon."""
+def _lock(descriptor: int) -> bool:
+    """Lock a file, and tell whether that went; a command that looks whether it is locked holds it for a moment."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+        else:
+            return True
+    return False
 
-    def __init__(self, paths: Paths, config: Config, limits: Limits, manager: ServiceManager) -> None:
+
+class App:
+    """The daemon.
+
+    Args:
+        paths: where everything lies.
+        config: what the operator wants.
+        limits: deadlines.
+        manager: who started this process, if that waits to hear from it.
+        given: sockets that listen already, by path.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        config: Config,
+        limits: Limits,
+        manager: ServiceManager,
+        given: dict[str, socket.socket] | None = None,
+    ) -> None:
+        self._given = given or {}
         self._paths, self._config, self._manager = paths, config, manager
         self._stop = asyncio.Event()
         self._health = Health()
@@ -119,20 +155,30 @@ class App:
         self._waiting = Waiting(
             Holds(self._database), prompts, notices, access, stale_after_s=config.delivery.stale_after_s,
             holds_chatters=config.permissions.unattended_chatters == "hold", told_after_s=limits.told_after_s,
+            gone_after_s=limits.gone_after_s,
         )  # fmt: skip
+        self._bindings = Bindings(BindingList(self._database))
         lookout = Lookout(
-            notices, self._waiting, config.sessions.default, waits_for_turns=config.delivery.busy == "wait"
-        )
+            notices, self._waiting, self._bindings, config.sessions.default,
+            waits_for_turns=config.delivery.busy == "wait",
+        )  # fmt: skip
+        self._waiting.target, self._waiting.busy, self._waiting.gone_since = (
+            lookout.target, lookout.busy, lookout.gone_since
+        )  # fmt: skip
+        desk = ChatDesk(self._mailbox, notices, access, prompts, self._waiting, lookout, self._bindings)
         self._router = Router(
-            self._mailbox, self._outbox, turnbook, self._health, lookout, notices, access, prompts, self._waiting,
+            self._mailbox, self._outbox, turnbook, self._health, lookout, notices, access, desk, self._waiting,
             Incomplete(self._database),
         )  # fmt: skip
-        board = Switchboard(self._router, self._mailbox, self._timeline, access, prompts, Marks(self._database))
+        board = Switchboard(
+            self._router, self._mailbox, self._timeline, access, prompts, Marks(self._database), self._bindings
+        )
         platforms = {worker.name: worker.platform for worker in workers}
         outgoing = Outgoing(self._router.outbound, spool, platforms, board.capabilities)
         self._turnkeeper = Turnkeeper(
             self._router, turnbook, outgoing, limits, sends_unreplied=config.delivery.unreplied == "send"
         )
+        self._bindings.changed = self._router.bindings_changed
         self._router.session_pushed = self._turnkeeper.look_soon
         self._turnkeeper.went_deaf = self._waiting.went_deaf
         relay = Relay(
@@ -153,12 +199,17 @@ class App:
         self._sessions = Sessions(self._router, toolbox, self._asking, workers)
         self._supervisors = {worker.name: Supervisor(worker, paths, board, self._health, limits) for worker in workers}
         commands = Commands(
-            paths, self._health, self._router, self._sessions, self._supervisors, access,
+            paths, self._health, self._router, self._sessions, self._supervisors, access, self._bindings,
             mailbox=self._mailbox, outbox=self._outbox, timeline=self._timeline, outgoing=outgoing,
             stop=self._stop_soon,
         )  # fmt: skip
         self._control = ControlServer(
-            {**commands.table(), **AccessCommands(access, pairing).table(), **PromptCommands(prompts).table()},
+            {
+                **commands.table(),
+                **AccessCommands(access, pairing).table(),
+                **PromptCommands(prompts).table(),
+                **BindingCommands(self._bindings, lookout).table(),
+            },
             Guard(self._sessions.processes),
         )
 
@@ -172,17 +223,25 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         await self._database.open()
+        entrances: list[Entrance] = []
         try:
             await self._access.start()
+            await self._bindings.start()
             await self._asking.start()
             await self._sessions.resume(await self._mailbox.living_instances())
+            entrances = open_entrances((self._paths.control_socket, self._paths.session_socket), self._given)
+            accepting = [
+                self._essential(name, serve(entrance.listening, accept))
+                for entrance, name, accept in zip(
+                    entrances, ("control", "sessions"), (self._control.accept, self._sessions.accept), strict=True
+                )
+            ]
             essential = [
+                *accepting,
                 self._essential("router", self._router.run()),
                 self._essential("turns", self._turnkeeper.run()),
                 self._essential("waiting", self._waiting.run()),
                 self._essential("completion", self._router.fetching.run()),
-                self._essential("control", serve(listen(self._paths.control_socket), self._control.accept)),
-                self._essential("sessions", serve(listen(self._paths.session_socket), self._sessions.accept)),
                 self._essential(
                     "housekeeping", keep_small(self._retention, self._config.retention, self._paths, self._health)
                 ),
@@ -198,6 +257,9 @@ class App:
             self._manager.stopping()
             log.info("daemon_stopping")
             stop.cancel()
+            for entrance, task in zip(entrances, accepting, strict=True):
+                if entrance.is_given:  # who comes now waits for the next daemon
+                    task.cancel()
             for supervisor in self._supervisors.values():
                 supervisor.stop()
             await asyncio.wait(workers or {stop})
@@ -213,8 +275,8 @@ class App:
                     raise ChanneldError(f"The {task.get_name()} has died: {error!r}.", hint="See `channeld logs`.")
         finally:
             await self._database.close()
-            for path in (self._paths.control_socket, self._paths.session_socket):
-                path.unlink(missing_ok=True)
+            for entrance in entrances:
+                entrance.close()
         log.info("daemon_stopped")
 
     async def _store_answers(self) -> None:
@@ -255,6 +317,7 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
     from channeld.daemon import log as logging  # noqa: PLC0415
 
     manager = ServiceManager.take(os.environ)
+    given = take_given(take_passed(os.environ, os.getpid()))
     config = load(paths.config_file)
     make_all(paths)
     lock = take_lock(paths)
@@ -265,6 +328,6 @@ def start(paths: Paths, limits: Limits | None = None) -> None:
         except OSError as error:
             raise unusable(log_file, error) from None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(App(paths, config, limits or Limits(), manager).run())
+            runner.run(App(paths, config, limits or Limits(), manager, given).run())
     finally:
         os.close(lock)

@@ -18,6 +18,7 @@ from channeld.core.errors import Refused, StoreUnavailable
 from channeld.core.health import STORE, Report, shown
 from channeld.core.model import MessageDetail, StoredEvent, StoredPart
 from channeld.daemon.access import Access
+from channeld.daemon.bindings import Bindings
 from channeld.daemon.control import Command, checked
 from channeld.daemon.health import Health
 from channeld.daemon.outgoing import Letter, Outgoing
@@ -81,6 +82,7 @@ class Commands:
         sessions: Sessions,
         supervisors: Mapping[str, Supervisor],
         access: Access,
+        bindings: Bindings,
         *,
         mailbox: Mailbox,
         outbox: Outbox,
@@ -89,7 +91,8 @@ class Commands:
         stop: Callable[[], None],
     ) -> None:
         self._paths, self._health, self._router, self._sessions = paths, health, router, sessions
-        self._supervisors, self._access, self._mailbox, self._outbox = supervisors, access, mailbox, outbox
+        self._supervisors, self._access, self._bindings = supervisors, access, bindings
+        self._mailbox, self._outbox = mailbox, outbox
         self._timeline, self._outgoing, self._stop = timeline, outgoing, stop
         self._started_at = time.time()
 
@@ -159,12 +162,11 @@ class Commands:
         parts: list[OpenParts],
         now: float,
     ) -> list[dict[str, object]]:
-        alone = self._router.lookout.nobody_listens()
-        target = self._router.lookout.target()
-        in_turn = target is not None and self._router.lookout.by_turns(target) and not target.turns.is_free
+        in_turn = any(self._router.lookout.busy(chat) is not None for chat, _, _ in waiting)
         reports: list[Report] = [
             *self._health.reports(),
-            *([alone] if alone is not None else []),
+            *self._router.lookout.unserved(),
+            *self._sessions.refusals(now),
             *symptoms.stuck(self._router.lookout.seats()),
             *symptoms.waiting(waiting, held[0], now=now, in_turn=in_turn),
             *symptoms.held(*held),
@@ -173,15 +175,23 @@ class Commands:
         return [issue.as_data() for issue in shown(reports, now)]
 
     async def sessions(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Return every session that is connected."""
-        return {"sessions": self._described_sessions()}
+        """Return every session that is connected, and which chats are bound to which name."""
+        return {"sessions": self._described_sessions(), "bindings": self._bindings.described()}
 
     def _described_sessions(self) -> list[dict[str, Any]]:
-        target = self._router.lookout.target()
+        lookout = self._router.lookout
+        target = lookout.target()
+        going: dict[str, list[str]] = {}
+        for chat in self._bindings.chats():
+            if (session := lookout.target(chat)) is not None:
+                going.setdefault(session.instance, []).append(chat)
         return [
-            {**session, "default": target is not None and target.instance == session["instance"]}
-            for session in self._sessions.snapshot()
-        ]
+            {
+                **snapshot, "default": target is not None and target.instance == snapshot["instance"],
+                "chats": going.get(snapshot["instance"], []),
+            }
+            for snapshot in self._sessions.snapshot()
+        ]  # fmt: skip
 
     # -- messages
 

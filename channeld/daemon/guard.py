@@ -49,7 +49,7 @@ class Guard:
             raise Refused(text, hint=_OWN_TERMINAL, code=code)
 
     def _why_not(self, pid: int) -> tuple[str, str] | None:
-        chain = _chain(pid)
+        chain = ancestors(pid)
         if not chain:
             return (
                 "unseen_caller",
@@ -68,7 +68,7 @@ class Guard:
         return None
 
 
-def _chain(pid: int) -> dict[int, _Stat]:
+def ancestors(pid: int) -> dict[int, _Stat]:
     """Return a process and all above it, from the bottom; nothing where one of them cannot be seen."""
     found: dict[int, _Stat] = {}
     while pid > 0 and len(found) < _MOST_ANCESTORS:

@@ -14,11 +14,13 @@ from channeld.config import RetentionTable
 from channeld.core.errors import StoreUnavailable
 from channeld.daemon.health import Health
 from channeld.paths import Paths
+from channeld.store.migrations import copies
 from channeld.store.retention import Retention
 
 log = structlog.get_logger()
 _EVERY_S: Final = 6 * 3600.0
 _DAY_S: Final = 86400.0
+_KEPT_COPIES_S: Final = 30 * _DAY_S
 
 
 async def keep_small(retention: Retention, limits: RetentionTable, paths: Paths, health: Health) -> None:
@@ -30,6 +32,7 @@ async def keep_small(retention: Retention, limits: RetentionTable, paths: Paths,
                 keep_s=limits.days * _DAY_S, max_bytes=limits.max_mb * 1_000_000, now=time.time()
             )
             await asyncio.to_thread(_remove_files, files, folders)
+            await asyncio.to_thread(_remove_copies, paths.database, time.time() - _KEPT_COPIES_S)
             # A crash between a copy and its acceptance leaves a file that no message refers to.
             stray = await asyncio.to_thread(_old_files, folders, time.time() - _DAY_S)
             if stray:
@@ -40,6 +43,14 @@ async def keep_small(retention: Retention, limits: RetentionTable, paths: Paths,
         except OSError as error:  # somebody's hand in our folders: tidying up can wait
             log.warning("files_not_removed", error=str(error))
         await asyncio.sleep(_EVERY_S)
+
+
+def _remove_copies(database: Path, before: float) -> None:
+    """Remove copies of the mailbox that upgrades have left, when nobody has gone back for so long."""
+    for copy in copies(database):
+        if copy.stat().st_mtime < before:
+            copy.unlink(missing_ok=True)
+            log.info("old_copy_removed", copy=copy.name)
 
 
 def _remove_files(files: list[str], folders: tuple[Path, ...]) -> None:

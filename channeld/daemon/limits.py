@@ -19,3 +19,4 @@ class Limits:
     quiet_turn_s: float = turns.SILENCE_S
     matching_s: float = 0.5  # a permission's notification waits for its hook, which comes within a millisecond or never
     told_after_s: float = 3.0  # a sender is told that his message waits for its turn
+    gone_after_s: float = 10.0  # he is told that his session has gone: one that only begins anew is back by then

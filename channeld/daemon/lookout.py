@@ -8,13 +8,16 @@ import time
 from channeld.core import routing
 from channeld.core.activity import busy_text
 from channeld.core.health import Report
-from channeld.core.symptoms import Seat, nobody_listens
+from channeld.core.symptoms import Seat, bound_session_missing, nobody_listens
+from channeld.daemon.bindings import Bindings
 from channeld.daemon.notices import Notices
 from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.ipc import messages as m
 
 _KEPT = "What you write is kept and delivered as soon as one listens."
+_UNBOUND = ""
+"""Stands for the name to which chats without a binding are bound."""
 
 
 class Lookout:
@@ -23,25 +26,55 @@ class Lookout:
     Args:
         notices: tells workers.
         waiting: tells senders that they wait.
-        default_session: name of the session that chats go to; None: the latest that listens.
+        bindings: of chats to sessions.
+        default_session: name of the session that chats without a binding go to; None: the latest that listens.
         waits_for_turns: an event is pushed only when the turn before it is over, where turns are known.
     """
 
     def __init__(
-        self, notices: Notices, waiting: Waiting, default_session: str | None, *, waits_for_turns: bool
+        self,
+        notices: Notices,
+        waiting: Waiting,
+        bindings: Bindings,
+        default_session: str | None,
+        *,
+        waits_for_turns: bool,
     ) -> None:
-        self._notices, self._waiting = notices, waiting
+        self._notices, self._waiting, self._bindings = notices, waiting, bindings
         self._default, self._waits_for_turns = default_session, waits_for_turns
         self.sessions: dict[str, Session] = {}
         """By instance, in the order in which they came."""
-        self._alone_since: float | None = time.time()
-        """Since when nobody listens; None while somebody does."""
+        self._alone_since: dict[str, float] = {_UNBOUND: time.time()}
+        """By name: since when nobody listens whom chats bound to it could go to."""
+        self._had: set[str] = set()
+        """Names that somebody has listened for."""
         self._look_again: asyncio.TimerHandle | None = None
 
-    def target(self) -> Session | None:
-        """Return the session that chats go to now, or None where they wait."""
-        chosen = routing.choose((s.candidate for s in self.sessions.values() if s.is_attached), self._default)
-        return self.sessions[chosen] if chosen is not None else None
+    def target(self, chat: str | None = None) -> Session | None:
+        """Return the session that a chat goes to now, by default one without a binding; None where it waits."""
+        return self._choose(self._bindings.of(chat) if chat is not None else _UNBOUND)
+
+    def shares(self) -> list[tuple[Session, frozenset[str]]]:
+        """Return the sessions that chats go to now, with the names to which those are bound; "": those without one."""
+        found: dict[Session, set[str]] = {}
+        for name in self._names():
+            if (session := self._choose(name)) is not None:
+                found.setdefault(session, set()).add(name)
+        return [(session, frozenset(names)) for session, names in found.items()]
+
+    def busy(self, chat: str) -> Session | None:
+        """Return the session whose turn a chat waits for; None where it waits for no turn."""
+        target = self.target(chat)
+        return target if target is not None and self._is_busy(target) else None
+
+    def is_bound(self, chat: str) -> bool:
+        """Tell whether people have said which session a chat goes to."""
+        return self._bindings.of(chat) != _UNBOUND
+
+    def gone_since(self, chat: str) -> float | None:
+        """Return since when a chat has no session to go to any more; None where it has one, or never had."""
+        name = self._bindings.of(chat)
+        return self._alone_since.get(name) if name in self._had else None
 
     def by_turns(self, session: Session) -> bool:
         """Tell whether a session is given one event a turn."""
@@ -51,25 +84,21 @@ class Lookout:
         """Return the attached sessions, in the order in which they came."""
         return [session.seat for session in self.sessions.values()]
 
-    def nobody_listens(self) -> Report | None:
-        """Say why chats have no session to go to; None while they have one."""
-        if self.target() is not None:
-            return None
-        return nobody_listens(self.seats(), self._default, self._alone_since or time.time())
+    def unserved(self) -> list[Report]:
+        """Say which chats have no session to go to, and why."""
+        return [self._unserved(name) for name in sorted(self._names()) if self._choose(name) is None]
 
     def look(self) -> None:
         """Tell people who listens and what is worked on, now and when that changes by the passing of time."""
         self.close()
-        now, target = time.time(), self.target()
+        now = time.time()
+        standings = {name: self._standing(name, now) for name in self._names()}
+        usual = standings[_UNBOUND]
+        bound = {chat: standings[name] for chat, name in self._bindings.chats().items()}
         work = [each for session in self.sessions.values() for each in session.work(now)]
-        if target is not None:
-            self._alone_since = None
-            presence = m.Presence(listening=True, text=busy_text(work, now, waits=self.by_turns(target)))
-        else:
-            self._alone_since = self._alone_since or now
-            trouble = nobody_listens(self.seats(), self._default, self._alone_since)
-            presence = m.Presence(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
-        self._notices.sessions_changed(presence, frozenset(each.chat for each in work))
+        self._notices.sessions_changed(
+            m.Presence(listening=usual.listening, text=usual.text, chats=bound), frozenset(each.chat for each in work)
+        )
         self.tell_who_waits()
         moments = [session.changes_at(now) for session in self.sessions.values()]
         next_at = min((moment for moment in moments if moment is not None), default=None)
@@ -78,12 +107,45 @@ class Lookout:
 
     def tell_who_waits(self) -> None:
         """Have senders told whose messages wait for a turn, or do so no more."""
-        target = self.target()
-        waits = target is not None and self.by_turns(target) and not target.turns.is_free
-        self._waiting.changed(target if waits else None)
+        lately = time.time() - 2 * self._waiting.gone_after_s
+        self._waiting.changed(
+            matters=any(self._is_busy(session) for session in self.sessions.values())
+            or any(since > lately for name, since in self._alone_since.items() if name in self._had)
+        )
 
     def close(self) -> None:
         """Look no more by the passing of time."""
         if self._look_again is not None:
             self._look_again.cancel()
             self._look_again = None
+
+    # -- inside
+
+    def _is_busy(self, session: Session) -> bool:
+        return self.by_turns(session) and not session.turns.is_free
+
+    def _names(self) -> frozenset[str]:
+        return self._bindings.names() | {_UNBOUND}
+
+    def _choose(self, name: str) -> Session | None:
+        attached = (session.candidate for session in self.sessions.values() if session.is_attached)
+        chosen = routing.choose(attached, name or self._default)
+        return self.sessions[chosen] if chosen is not None else None
+
+    def _standing(self, name: str, now: float) -> m.Standing:
+        """Return what is to be said to chats that are bound to a name."""
+        target = self._choose(name)
+        if target is None:
+            self._alone_since.setdefault(name, now)
+            trouble = self._unserved(name)
+            return m.Standing(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
+        self._alone_since.pop(name, None)
+        self._had.add(name)
+        return m.Standing(listening=True, text=busy_text(target.work(now), now, waits=self.by_turns(target)))
+
+    def _unserved(self, name: str) -> Report:
+        since = self._alone_since.get(name, time.time())
+        if name == _UNBOUND:
+            return nobody_listens(self.seats(), self._default, since)
+        chats = [chat for chat, bound in self._bindings.chats().items() if bound == name]
+        return bound_session_missing(self.seats(), name, chats, since)

@@ -42,7 +42,7 @@ class Notices:
             return
         self._greeted.add(link.name)
         if link.capabilities.presence:
-            link.send(self.presence)
+            link.send(_of_worker(self.presence, link.name))
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(self._working) if is_chat_of(link.name, c)))
 
     def groups_changed(self, worker: str, chats: list[str]) -> None:
@@ -59,13 +59,13 @@ class Notices:
     def sessions_changed(self, presence: m.Presence, working: frozenset[str]) -> None:
         """Tell workers who listens and which chats are worked on, as far as that is news."""
         begun, ended = working - self._working, self._working - working
-        is_news = presence != self.presence
+        before = self.presence
         self.presence, self._working = presence, working
         for link in self._links.values():
             if not link.capabilities.presence or link.name not in self._greeted:
                 continue
-            if is_news:
-                link.send(presence)
+            if (theirs := _of_worker(presence, link.name)) != _of_worker(before, link.name):
+                link.send(theirs)
             link.send(*(m.Typing(chat=c, working=True) for c in sorted(begun) if is_chat_of(link.name, c)))
             link.send(*(m.Typing(chat=c, working=False) for c in sorted(ended) if is_chat_of(link.name, c)))
 
@@ -131,3 +131,9 @@ class Notices:
     @staticmethod
     def _send(link: WorkerLink, items: list[HistoryItem]) -> None:
         link.send(*(m.Receipt(item=item) for item in items))
+
+
+def _of_worker(presence: m.Presence, worker: str) -> m.Presence:
+    """Return what a worker is told: nothing of the chats of others."""
+    chats = {chat: standing for chat, standing in presence.chats.items() if worker_of(chat) == worker}
+    return m.Presence(listening=presence.listening, text=presence.text, chats=chats)

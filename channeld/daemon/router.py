@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
+from channeld.core import routing
 from channeld.core.activity import PATIENCE_S
-from channeld.core.chat_commands import Command, help_text, may_be_command, read_command, status_text
+from channeld.core.chat_commands import may_be_command
 from channeld.core.delivery import EventState, PartState
 from channeld.core.errors import StoreUnavailable
 from channeld.core.health import STORE
@@ -18,19 +19,20 @@ from channeld.core.model import Inbound, Lease, StoredEvent, StoredPart
 from channeld.core.text import clip
 from channeld.core.turns import RECEIPT_S
 from channeld.daemon.access import Access
+from channeld.daemon.chat_desk import ChatDesk
 from channeld.daemon.fetching import Fetching
 from channeld.daemon.health import Health
 from channeld.daemon.link import WorkerLink
 from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.outbound import Outbound
-from channeld.daemon.prompts import Prompts
+from channeld.daemon.procwatch import start_time
 from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.faultpoint import reach
 from channeld.ipc import messages as m
 from channeld.store.incomplete import Incomplete
-from channeld.store.mailbox import Acceptance, Mailbox, own
+from channeld.store.mailbox import Acceptance, Mailbox, Taker, own
 from channeld.store.outbox import Outbox
 from channeld.store.turns import Turnbook
 
@@ -50,7 +52,7 @@ class Router:
         lookout: Lookout,
         notices: Notices,
         access: Access,
-        prompts: Prompts,
+        desk: ChatDesk,
         waiting: Waiting,
         incomplete: Incomplete,
     ) -> None:
@@ -64,19 +66,20 @@ class Router:
             lookout: knows who listens.
             notices: tells workers.
             access: the gate.
-            prompts: what people are asked.
+            desk: takes what is said to channeld itself.
             waiting: what waits for more than a free session.
             incomplete: events that are not complete.
         """
         self._mailbox, self._turnbook, self._health = mailbox, turnbook, health
         self._served: dict[str, int] = {}
         """Chats by when they had their last turn, as a number that grows with each."""
-        self.notices, self._access, self._prompts, self._waiting = notices, access, prompts, waiting
+        self.notices, self._access, self._desk, self._waiting = notices, access, desk, waiting
         waiting.wake = self.wake
         self.fetching = Fetching(incomplete, lambda events: self.wake())
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.lookout = lookout
         self.sessions = lookout.sessions
+        self._naming = asyncio.Lock()
         self._wake = asyncio.Event()
         self.session_pushed: Callable[[Session], None] = lambda session: None
         """Called when events were pushed to a session."""
@@ -87,9 +90,14 @@ class Router:
 
     async def may_use(self, session: Session, chat: str) -> bool:
         """Tell whether a session may act in a chat: it is routed to it, or it was given a message of it."""
-        if session is self.lookout.target() and await self._mailbox.knows_chat(chat):
+        if session is self.lookout.target(chat) and await self._mailbox.knows_chat(chat):
             return True
-        return await self._mailbox.knows_chat(chat, session.instance)
+        if not self.lookout.is_bound(chat):
+            return await self._mailbox.knows_chat(chat, session.instance)
+        # It belongs to another session now; what this one was given before may still be answered.
+        turn = session.turns.turn
+        in_turn = turn is not None and chat in turn.chats
+        return in_turn or await self._mailbox.owes_chat(chat, session.instance)
 
     async def session_attached(self, session: Session, written: frozenset[str]) -> None:
         """Take a session in: sort out what an earlier connection left open, then let events flow."""
@@ -97,9 +105,11 @@ class Router:
             await self._take_in(session, written)
 
     async def _take_in(self, session: Session, written: frozenset[str]) -> None:
-        attachment = await self._mailbox.attach(
-            session.instance, session.name, session.pid, session.pid_start, written, time.time()
-        )
+        async with self._naming:  # of two that come at once, one is first
+            session.own_name = await self._name_for(session)
+            attachment = await self._mailbox.attach(
+                session.instance, session.name, session.pid, session.pid_start, written, time.time()
+            )
         for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
             session.activity.began(chat, kind, since)
         said = await self._turnbook.said(session.instance, time.time() - 2 * RECEIPT_S)
@@ -116,6 +126,16 @@ class Router:
         self.session_pushed(session)  # what goes on from before has to be watched too
         self.lookout.look()
         self.wake()
+
+    async def _name_for(self, session: Session) -> str:
+        """Return the name that a process of a session had before, or one that no other process has that is there."""
+        had, taken = "", set()
+        for instance, name, pid, pid_start in await self._mailbox.living_instances():
+            if instance == session.instance:
+                had = name
+            elif instance in self.sessions or start_time(pid) == pid_start:
+                taken.add(name)
+        return had if had and had not in taken else routing.distinct(session.given_name, taken)
 
     def session_detached(self, session: Session) -> None:
         """A connection is gone; its process may still come back with another."""
@@ -135,6 +155,7 @@ class Router:
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
         log.info("session_ended", instance=instance, given_back=[event.delivery_id for event in events])
+        self.lookout.tell_who_waits()
         self.wake()
         await self.notices.events_changed(events)
 
@@ -188,6 +209,11 @@ class Router:
         self.lookout.look()
         self.wake()
 
+    def bindings_changed(self) -> None:
+        """Chats may go elsewhere now."""
+        self.lookout.look()
+        self.wake()
+
     # -- events
 
     def _room(self, session: Session) -> int:
@@ -213,17 +239,15 @@ class Router:
                 self.wake()
 
     async def _push_what_waits(self) -> None:
-        session = self.lookout.target()
-        if session is None or session.lease is None:
-            return
-        await self._push_to(session, session.lease)
-        await self._waiting.hold(
-            session
-        )  # afterwards: what must be held is not claimed, and what is pushed is not late
+        for session, names in self.lookout.shares():
+            if session.lease is not None:
+                await self._push_to(session, session.lease, names)
+                # Afterwards: what must be held is not claimed, and what is pushed is not late.
+                await self._waiting.hold(session, names)
 
-    async def _push_to(self, session: Session, lease: Lease) -> None:
+    async def _push_to(self, session: Session, lease: Lease, names: frozenset[str]) -> None:
         now = time.time()
-        terms = self._waiting.terms(session, now)
+        terms = self._waiting.terms(session, names, now)
         if self.lookout.by_turns(session) and session.turns.turn is not None:
             # Awaited like the start of a turn: if this turn ends before Claude is given them, they do begin one.
             await self._push(session, await self._mailbox.claim_notes(lease, now, terms), begins_turn=True)
@@ -284,29 +308,30 @@ class Router:
     async def _accept(self, link: WorkerLink, fine: list[m.Offer]) -> None:
         if not fine:
             return
-        session = self.lookout.target()
-        lease = session.lease if session is not None else None
-        room = min(self._room(session), len(fine)) if session is not None and lease is not None else 0
-        begins_turn = session is not None and self.lookout.by_turns(session)
-        if session is not None:
+        now = time.time()
+        free = self._free_sessions(fine, now)
+        reserved = {session: taker.room for session, taker in free.values()}
+        for session, room in reserved.items():
             session.reserved += room
+        takers = {chat: taker for chat, (_, taker) in free.items()}
         try:
             results = await self._mailbox.accept(
-                link.name, [offer.event for offer in fine], lease if room else None, room, time.time(),
-                self._access.gate, self._waiting.terms(session, time.time()),
-            )  # fmt: skip
+                link.name, [offer.event for offer in fine], now, self._access.gate, takers
+            )
         except StoreUnavailable as trouble:
             self._health.report_store(trouble)
             _refuse_for_now(link, fine, trouble)
             self.wake()
             return
         finally:
-            if session is not None:
+            for session, room in reserved.items():
                 session.reserved -= room
         self._health.clear_subject(STORE)
         claimed = [result.event for result in results if result.claimed and result.event is not None]
-        if session is not None and claimed:
-            self._serve(session, claimed, begins_turn=begins_turn)
+        for session in reserved:
+            theirs = [event for event in claimed if free[event.inbound.chat][0] is session]
+            if theirs:
+                self._serve(session, theirs, begins_turn=self.lookout.by_turns(session))
         reach("router.accepted")
         link.send(*(_answer(offer.ref, result) for offer, result in zip(fine, results, strict=True)))
         for offer, result in zip(fine, results, strict=True):
@@ -316,32 +341,31 @@ class Router:
                 self.notices.say(offer.event.chat, result.ruling.notice, offer.event.message_id)
         fresh = [result.event for result in results if result.event is not None]
         self.fetching.accepted(link, fresh)
-        if len(claimed) < max(room, len(fresh)):
+        if len(claimed) < max(sum(reserved.values()), len(fresh)):
             self.wake()  # something waits, or the places that were kept for these are free again
             self.lookout.tell_who_waits()
         await self.notices.events_changed(fresh)
 
+    def _free_sessions(self, offers: list[m.Offer], now: float) -> dict[str, tuple[Session, Taker]]:
+        """Return the session of each chat that something is offered of, where that is free: what it may be given."""
+        found: dict[str, tuple[Session, Taker]] = {}
+        takers: dict[Session, Taker] = {}
+        for chat in {offer.event.chat for offer in offers}:
+            session = self.lookout.target(chat)
+            if session is None or session.lease is None:
+                continue
+            if session not in takers:
+                room = min(self._room(session), len(offers))
+                takers[session] = Taker(session.lease, room, self._waiting.terms(session, frozenset(), now))
+            if takers[session].room:
+                found[chat] = session, takers[session]
+        return found
+
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:
-        """Carry out what a listed sender says to channeld itself; returns whether it was that."""
-        event = offer.event
+        """Have what a listed sender says to channeld itself carried out; returns whether it was that."""
         try:
-            role = await self._access.role_in(link.name, event)
-            if role is None:
+            if not await self._desk.take(link, offer.event):
                 return False
-            match read_command(event):
-                case Command.NOW:
-                    await self._waiting.command(event)
-                case None:
-                    if not await self._prompts.take_text(event, role):
-                        return False
-                case _ if not link.capabilities.notices:
-                    return False  # nobody would see the answer
-                case Command.STATUS:
-                    waiting = {chat: count for chat, count, _ in await self._mailbox.waiting()}
-                    told = status_text(self.notices.presence.text, waiting.get(event.chat, 0))
-                    self.notices.say(event.chat, told)
-                case Command.START | Command.HELP:
-                    self.notices.say(event.chat, help_text(role))
         except StoreUnavailable as trouble:
             _refuse_for_now(link, [offer], trouble)
             return True
@@ -350,7 +374,7 @@ class Router:
 
     async def accept_own(self, event: Inbound, worker: str) -> None:
         """Put an event of channeld's own into the mailbox, for Claude to read."""
-        await self._mailbox.accept(worker, [event], None, 0, time.time(), own)
+        await self._mailbox.accept(worker, [event], time.time(), own)
         self.wake()
 
     # -- telling Claude

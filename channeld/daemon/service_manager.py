@@ -1,4 +1,7 @@
-"""What the daemon tells the service manager: that it is ready, how it is, and that it lives. See sd_notify(3)."""
+"""What the service manager gives the daemon, and is told by it: that it is ready, how it is, and that it lives.
+
+See sd_listen_fds(3) and sd_notify(3).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,21 @@ _PATIENCE_S: Final = 1.0
 """How long a manager that is busy may hold us up with what is told once."""
 _LOOK_EVERY_S: Final = 20.0
 """How often its status is told where nobody waits for beats."""
+_FIRST: Final = 3
+"""The descriptor at which those begin that a manager passes on."""
+
+
+def take_passed(environ: MutableMapping[str, str], pid: int) -> range:
+    """Return the descriptors that a manager has passed on to this process, and take them out of the environment.
+
+    Args:
+        environ: in which they are counted; a child must not take them for its own.
+        pid: of this process. Those that were meant for another are none.
+    """
+    count, meant = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    given = count.isascii() and count.isdecimal() and meant == str(pid)
+    return range(_FIRST, _FIRST + int(count)) if given else range(0)
 
 
 class ServiceManager:

@@ -18,6 +18,7 @@ from mcp_types import (
     CONNECTION_CLOSED,
 )
 
+from channeld import __version__
 from channeld.core.activity import BUSY_AFTER_S, Activity, Work
 from channeld.core.delivery import UNCONFIRMED_WINDOW
 from channeld.core.errors import StoreUnavailable
@@ -26,7 +27,8 @@ from channeld.core.listening import DEAF, Listening, Verdict, judge
 from channeld.core.model import Lease, StoredEvent
 from channeld.core.permission import Request
 from channeld.core.routing import Candidate
-from channeld.core.symptoms import Seat
+from channeld.core.symptoms import Refusal, Seat
+from channeld.core.text import clean_name
 from channeld.core.turns import Turns
 from channeld.daemon.mcp_server import INIT_OPTIONS, SERVER
 from channeld.daemon.mcp_stream import McpStream
@@ -34,7 +36,16 @@ from channeld.daemon.procwatch import start_time
 from channeld.daemon.tool_list import SESSION_EVENT, ToolResult
 from channeld.faultpoint import reach
 from channeld.ipc.framing import FrameProtocol
-from channeld.ipc.session import MAX_LINE_BYTES, SESSION_PROTOCOL, SessionHello, decoder
+from channeld.ipc.session import (
+    MAX_LINE_BYTES,
+    REFUSED,
+    SESSION_PROTOCOL,
+    Greeting,
+    SessionHello,
+    Terminal,
+    decoder,
+    greeting_decoder,
+)
 
 log = structlog.get_logger()
 _CHANNEL: Final = "notifications/claude/channel"
@@ -63,6 +74,9 @@ class Owner(Protocol):
 
     def platform_of(self, worker: str) -> str:
         """Return the platform of a worker, for Claude to read."""
+
+    def session_refused(self, refusal: Refusal) -> None:
+        """A shim speaks another protocol."""
 
     def permission_requested(self, session: Session, request: Request) -> None:
         """Claude Code shows a permission dialog, and takes an answer from us too."""
@@ -97,6 +111,8 @@ class Session:
         self._verdict = Verdict(Listening.UNKNOWN)
         self.lease: Lease | None = None
         """Set when the mailbox has taken the session in; from then on events may be pushed."""
+        self.own_name = ""
+        """Set when it is taken in."""
         self.reserved = 0
         """Places of the window promised to events that are being claimed."""
         self.attached_at = time.time()
@@ -125,9 +141,14 @@ class Session:
         return self._hello.instance if self._hello else ""
 
     @property
-    def name(self) -> str:
-        """What people call the session."""
+    def given_name(self) -> str:
+        """What its user calls the session."""
         return self._hello.name if self._hello else ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others: where several were given the same name, the later ones have a number too."""
+        return self.own_name or self.given_name
 
     @property
     def pid(self) -> int:
@@ -147,6 +168,21 @@ class Session:
         return [self._pid, *([self._hello.claude.pid] if self._hello and self._hello.claude else [])]
 
     @property
+    def claude_pid(self) -> int | None:
+        """Of the Claude Code above the shim; None where it cannot be seen."""
+        return self._hello.claude.pid if self._pid and self._hello and self._hello.claude else None
+
+    @property
+    def terminal(self) -> Terminal | None:
+        """The pane of tmux that it may run in."""
+        return self._hello.terminal if self._hello else None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it works, on a chat's message or on something else."""
+        return self.turns.turn is not None or bool(self.work(time.time()))
+
+    @property
     def written(self) -> frozenset[str]:
         """Delivery ids that the shim has taken over for Claude."""
         return frozenset(self._hello.written) if self._hello else frozenset()
@@ -164,7 +200,7 @@ class Session:
     @property
     def candidate(self) -> Candidate:
         """The session as routing sees it."""
-        return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at)
+        return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at, self.given_name)
 
     @property
     def verdict(self) -> Verdict:
@@ -180,7 +216,7 @@ class Session:
     def seat(self) -> Seat:
         """The session as the symptoms are told from it."""
         oldest = self._batches[0].pushed_at if self._batches else None
-        return Seat(self.name, self.verdict, self.unconfirmed, oldest)
+        return Seat(self.name, self.verdict, self.unconfirmed, oldest, self.given_name)
 
     @property
     def room(self) -> int:
@@ -194,7 +230,7 @@ class Session:
         turn = self.turns.turn
         since = work.since if work else turn.since if turn else None
         return {
-            "name": self.name, "instance": self.instance, "pid": self.pid, "project": hello.project if hello else "",
+            "name": self.name, "instance": self.instance, "pid": self.pid, "project": self.project,
             "claude_pid": hello.claude.pid if hello and hello.claude else None, "client": self.client,
             "listening": str(self.verdict.listening), "reason": self.verdict.reason, "mend": self.verdict.mend,
             "state": "attached" if self.is_attached else "connecting", "unconfirmed": self.unconfirmed,
@@ -249,13 +285,13 @@ class Session:
 
     def _greet(self, line: bytes) -> bool:
         try:
+            greeting = greeting_decoder.decode(line)
+            if greeting.channeld != SESSION_PROTOCOL:
+                self._refuse(greeting)
+                return False
             hello = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._complain("bad_hello", error=str(error))
-            self.protocol.close()
-            return False
-        if hello.channeld != SESSION_PROTOCOL or len(hello.instance) > 64 or not hello.instance:
-            self._complain("wrong_shim_version", theirs=hello.channeld, ours=SESSION_PROTOCOL, version=hello.version)
             self.protocol.close()
             return False
         self._hello = hello
@@ -268,6 +304,16 @@ class Session:
             log.warning("reports_dropped", session=hello.name, count=hello.dropped_reports)
         self._start(self._serve())
         return True
+
+    def _refuse(self, greeting: Greeting) -> None:
+        """Tell a shim that speaks another protocol, and everybody else, what has to be started anew."""
+        newer = greeting.channeld > SESSION_PROTOCOL
+        refusal = Refusal(clean_name(greeting.name), clean_name(greeting.version, 40), __version__, newer)
+        self._complain("wrong_shim_version", theirs=greeting.channeld, ours=SESSION_PROTOCOL, version=refusal.version)
+        told = {"jsonrpc": "2.0", "method": REFUSED, "params": {"text": refusal.text}}
+        self.protocol.write_all([_encode(told) + b"\n"])
+        self._owner.session_refused(refusal)
+        self.protocol.close()
 
     # -- pushing
 

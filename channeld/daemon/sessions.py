@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+import time
+from typing import Any, Final
 
 import structlog
 
 from channeld.config import Worker
 from channeld.core.errors import StoreUnavailable
+from channeld.core.health import Report
 from channeld.core.model import Lease
 from channeld.core.permission import Request
+from channeld.core.symptoms import Refusal
 from channeld.daemon.asking import Asking
 from channeld.daemon.procwatch import wait_end
 from channeld.daemon.router import Router
@@ -20,6 +23,8 @@ from channeld.daemon.sockets import Peer
 from channeld.daemon.tools import Toolbox
 
 log = structlog.get_logger()
+_REFUSED_S: Final = 60.0
+"""A session that was refused tries more often than that, until it is ended."""
 
 
 class Sessions:
@@ -28,6 +33,8 @@ class Sessions:
     def __init__(self, router: Router, toolbox: Toolbox, asking: Asking, workers: list[Worker]) -> None:
         self._router, self._toolbox, self._asking = router, toolbox, asking
         self._platforms = {worker.name: worker.platform for worker in workers}
+        self._refused: dict[Refusal, tuple[float, float]] = {}
+        """By when they were refused first and last."""
         self._open: set[Session] = set()
         self._watches: dict[str, asyncio.Task[None]] = {}
 
@@ -80,6 +87,17 @@ class Sessions:
     async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
         """Pass on what a client has read."""
         await self._router.confirmed(session, lease, seqs)
+
+    def session_refused(self, refusal: Refusal) -> None:
+        """Remember that a shim was refused, which comes again and again."""
+        now = time.time()
+        since, _ = self._refused.get(refusal, (now, now))
+        self._refused[refusal] = since, now
+
+    def refusals(self, now: float) -> list[Report]:
+        """Say which sessions cannot be talked to, as long as they try."""
+        self._refused = {key: times for key, times in self._refused.items() if now - times[1] < _REFUSED_S}
+        return [refusal.report(since) for refusal, (since, _) in self._refused.items()]
 
     def permission_requested(self, session: Session, request: Request) -> None:
         """Pass on that a session shows a permission dialog."""

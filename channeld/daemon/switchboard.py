@@ -8,9 +8,11 @@ from typing import Final
 
 import structlog
 
+from channeld.core.access import room_of
 from channeld.core.errors import StoreUnavailable
 from channeld.core.ids import is_chat_of
 from channeld.daemon.access import Access
+from channeld.daemon.bindings import Bindings
 from channeld.daemon.link import Outcome, WorkerLink
 from channeld.daemon.prompts import Prompts
 from channeld.daemon.router import Router
@@ -32,7 +34,14 @@ class Switchboard:
     """
 
     def __init__(
-        self, router: Router, mailbox: Mailbox, timeline: Timeline, access: Access, prompts: Prompts, marks: Marks
+        self,
+        router: Router,
+        mailbox: Mailbox,
+        timeline: Timeline,
+        access: Access,
+        prompts: Prompts,
+        marks: Marks,
+        bindings: Bindings,
     ) -> None:
         """Wire it.
 
@@ -43,9 +52,10 @@ class Switchboard:
             access: who may speak.
             prompts: what people are asked.
             marks: what workers remember.
+            bindings: which chat goes to which session.
         """
         self._router, self._mailbox, self._timeline = router, mailbox, timeline
-        self._access, self._prompts, self._marks = access, prompts, marks
+        self._access, self._prompts, self._marks, self._bindings = access, prompts, marks, bindings
         self.capabilities: dict[str, m.Capabilities] = {}
 
     async def worker_ready(self, link: WorkerLink) -> None:
@@ -112,6 +122,7 @@ class Switchboard:
             return
         try:
             await self._access.move_chat(link.name, news.chat, news.to)
+            await self._bindings.move(room_of(news.chat), room_of(news.to))
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=news.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
             return

@@ -25,6 +25,7 @@ _DEAF = (
     "Claude Code has taken your message, but Claude was not given it: a dialog may be open in its terminal. Somebody "
     "has to look there. The message is kept."
 )
+_GONE = "The session that was to get your message has gone. {}"
 _ASKS = ("permission", "question", "plan")
 _HELD = "Your message waits for the owner's word, because Claude may act here without asking. The owner was asked."
 _DEAF_TO_APPROVERS = "The session {} does not listen any more: {}. {}"
@@ -41,6 +42,7 @@ class Waiting:
         stale_after_s: what was written longer ago waits for its sender's word.
         holds_chatters: what non-approvers wrote waits for an approver's word while a session asks nobody.
         told_after_s: a sender is told that his message waits for its turn after so long.
+        gone_after_s: and after so long that the session has gone that was to get it.
     """
 
     def __init__(
@@ -53,45 +55,55 @@ class Waiting:
         stale_after_s: float,
         holds_chatters: bool,
         told_after_s: float,
+        gone_after_s: float,
     ) -> None:
         self._holds, self._prompts, self._notices, self._access = holds, prompts, notices, access
         self._stale_after_s, self._holds_chatters = stale_after_s, holds_chatters
-        self._told_after_s = told_after_s
+        self._told_after_s, self.gone_after_s = told_after_s, gone_after_s
         self._to_ask: set[Hold] = {"stale", "unattended"}
         """What was held and perhaps not asked about: by this daemon, or by one that was killed in between."""
         self._news = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._session: Session | None = None
         prompts.on("waiting", self._send_in)
         prompts.on("stale", self._still_wanted)
         prompts.on("unattended", self._let_in)
         self.wake: Callable[[], None] = lambda: None
         """Called when something that was held may go."""
+        self.target: Callable[[str], Session | None] = lambda chat: None
+        """Returns the session that a chat goes to."""
+        self.busy: Callable[[str], Session | None] = lambda chat: None
+        """Returns the session whose turn a chat waits for; None where it waits for no turn."""
+        self.gone_since: Callable[[str], float | None] = lambda chat: None
+        """Returns since when a chat has no session to go to any more; None where it has one, or never had."""
+        self._matters = False
+        self._told_gone: dict[str, float] = {}
+        """Chats that were told so, by since when."""
 
     # -- holding, before anything is claimed
 
-    def terms(self, session: Session | None, now: float) -> Terms:
-        """Return what may go to a session without a person's word."""
+    def terms(self, session: Session, names: frozenset[str], now: float) -> Terms:
+        """Return what may go to a session, and without a person's word; ``names``: to which its chats are bound."""
         return Terms(
-            chatters=not self._holds_chatters or (session is not None and session.turns.asks),
+            sessions=names,
+            chatters=not self._holds_chatters or session.turns.asks,
             fresh_after=now - self._stale_after_s,
             askable=self._notices.askable,
         )
 
-    async def hold(self, session: Session) -> None:
+    async def hold(self, session: Session, names: frozenset[str]) -> None:
         """Hold what must not go to a session, ask for the word that it needs, and let go what needs none any more."""
         now = time.time()
-        terms = self.terms(session, now)
+        terms = self.terms(session, names, now)
         self._to_ask |= await self._holds.hold(terms, now)
         if terms.chatters and (self._prompts.open_ones(kind="unattended") or "unattended" in self._to_ask):
-            await self._release()
-            self._to_ask.discard("unattended")
+            await self._release(session)
         for hold in list(self._to_ask):
             for (chat, sender_id), events in await self._held(hold):
                 if hold == "stale":
                     await self._ask(hold, chat, sender_id, waiting.gone_stale(events, now), chat, sender_id)
                 else:
-                    card = waiting.unattended(events, session.name, known=bool(session.turns.permission_mode))
+                    whose = self.target(chat) or session
+                    card = waiting.unattended(events, whose.name, known=bool(whose.turns.permission_mode))
                     if await self._ask(hold, chat, sender_id, card, APPROVERS, APPROVERS):
                         self._notices.say(chat, _HELD, events[-1].inbound.message_id)
             self._to_ask.discard(hold)  # only now: what went wrong on the way is done again
@@ -118,14 +130,15 @@ class Waiting:
         )  # fmt: skip
         return True
 
-    async def _release(self) -> None:
-        """The session asks again: what non-approvers wrote may go, and nobody has to say so."""
-        held = await self._holds.held("unattended")
+    async def _release(self, session: Session) -> None:
+        """The session asks again: what non-approvers wrote to it may go, and nobody has to say so."""
+        held = [event for event in await self._holds.held("unattended") if self.target(event.inbound.chat) is session]
         if held:
             seqs = [event.seq for event in held]
             await self._notices.events_changed(await self._holds.clear("unattended", seqs, time.time(), by_word=False))
         for prompt in self._prompts.open_ones(kind="unattended"):
-            await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "The session asks again: it was let in.")
+            if self.target(prompt.content.data["chat"]) is session:
+                await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "The session asks again: it was let in.")
 
     # -- answers
 
@@ -155,7 +168,7 @@ class Waiting:
 
     async def send_in(self, chat: str) -> str:
         """Let what waits in a chat go into the turn that runs; returns what to tell its sender."""
-        if self._session is None:  # kept for later, it would go into a turn that it has nothing to do with
+        if self.busy(chat) is None:  # kept for later, it would go into a turn that it has nothing to do with
             return "Nothing waits for Claude's turn to end."
         wanted = await self._holds.want_as_notes(chat)
         self.wake()
@@ -172,13 +185,14 @@ class Waiting:
 
     # -- telling senders that they wait
 
-    def changed(self, session: Session | None) -> None:
-        """Something was accepted, pushed or answered, or a turn began or ended: senders may have to be told.
+    def changed(self, *, matters: bool) -> None:
+        """Something was accepted, pushed or answered, a turn began or ended, or a session came or went.
 
         Args:
-            session: that takes one event a turn and is busy; None where nobody waits for that.
+            matters: a session is busy or has just gone, so that somebody may have to be told. While that is not so,
+                what waits is not read, however much that is.
         """
-        self._session = session
+        self._matters = matters
         self._news.set()
 
     async def run(self) -> None:
@@ -192,18 +206,18 @@ class Waiting:
                 log.warning("waiting_not_told", reason=str(trouble))
 
     async def _look(self) -> None:
-        session, now = self._session, time.time()
-        queued = await self._holds.queued() if session is not None else []
+        now = time.time()
         by_chat: dict[str, list[StoredEvent]] = {}
-        for event in queued:
+        for event in await self._holds.queued() if self._matters else []:
             by_chat.setdefault(event.inbound.chat, []).append(event)
+        self._tell_gone(by_chat, now)
+        sessions = {chat: session for chat in by_chat if (session := self.busy(chat)) is not None}
         for prompt in self._prompts.open_ones(kind="waiting"):
-            if prompt.content.audience not in by_chat:
+            if prompt.content.audience not in sessions:
                 await self._prompts.close(prompt.id, PromptState.ELSEWHERE, "It waits for that no more.")
-        if session is None or not by_chat:
-            return
         told = {prompt.content.audience for prompt in self._prompts.open_ones(kind="waiting")}
-        for chat, events in by_chat.items():
+        for chat, session in sessions.items():
+            events = by_chat[chat]
             due = events[0].accepted_at + self._told_after_s
             if chat in told:
                 continue
@@ -213,6 +227,22 @@ class Waiting:
                 await self._tell(chat, events, card)
             else:
                 self._look_at(due, now)
+
+    def _tell_gone(self, by_chat: dict[str, list[StoredEvent]], now: float) -> None:
+        """Tell those whose messages wait for a session that has gone since; who wrote later is told by the worker."""
+        gone = {chat: since for chat in by_chat if (since := self.gone_since(chat)) is not None}
+        self._told_gone = {chat: since for chat, since in self._told_gone.items() if gone.get(chat) == since}
+        for chat, since in gone.items():
+            waits = [event for event in by_chat[chat] if event.accepted_at < since]
+            if not waits or chat in self._told_gone:
+                continue
+            if since + self.gone_after_s <= now:
+                self._told_gone[chat] = since
+                self._notices.say(
+                    chat, _GONE.format(self._notices.presence.of(chat).text), waits[-1].inbound.message_id
+                )
+            else:
+                self._look_at(since + self.gone_after_s, now)
 
     def _is_asked(self, session: Session, chat: str) -> bool:
         """Tell whether the session waits for an answer that it has asked for in a chat."""

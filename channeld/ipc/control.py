@@ -14,10 +14,12 @@ GUARDED: Final = frozenset(
         "approve", "deny", "setup",
         "allow", "remove", "approver", "policy", "open_group", "close_group",
         "answer",
+        "bind", "unbind",
         "url",
     }
 )  # fmt: skip
-"""Commands for a person at a terminal only: they change who may speak, answer for a person, or lead to a secret.
+"""Commands for a person at a terminal only: they change who may speak and who hears it, answer for a
+person, or lead to a secret.
 
 The command line refuses them without a terminal, and the daemon decides for itself, by what the kernel says of the
 caller.

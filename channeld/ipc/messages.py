@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from channeld.core.access import room_of
 from channeld.core.model import Attachment, Capabilities, HistoryItem, Inbound, Piece
 
 __all__ = ["Attachment", "Capabilities", "HistoryItem", "Inbound", "Piece"]
@@ -295,11 +296,24 @@ class Receipt(Message):
     item: HistoryItem
 
 
+class Standing(msgspec.Struct, kw_only=True):
+    """Whether anybody listens behind a chat."""
+
+    listening: bool
+    text: str  # what is the matter and what to do, commands in `backticks`; empty when there is nothing to say
+
+
 class Presence(Message):
     """Whether anybody listens behind the worker's chats."""
 
     listening: bool
-    text: str  # what is the matter and what to do, commands in `backticks`; empty when there is nothing to say
+    text: str  # as in ``Standing``
+    chats: dict[str, Standing] = {}  # those with a session of their own; their threads go as they do
+
+    def of(self, chat: str) -> Standing:
+        """Return how a chat stands: by itself, as a thread of one that does, or as all others."""
+        own = self.chats.get(chat) or self.chats.get(room_of(chat))
+        return own or Standing(listening=self.listening, text=self.text)
 
 
 class Groups(Message):

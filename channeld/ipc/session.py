@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -18,12 +18,19 @@ class ClaudeProcess(msgspec.Struct, kw_only=True):
     argv: list[str]
 
 
+class Terminal(msgspec.Struct, kw_only=True):
+    """The pane of tmux that the shim was started from, as its environment says."""
+
+    socket: str  # absolute path of tmux's own
+    pane: Annotated[str, msgspec.Meta(pattern=r"^%[0-9]{1,9}$")]
+
+
 class SessionHello(msgspec.Struct, kw_only=True):
     """The first line of a shim's connection."""
 
     channeld: int  # version of this line and what follows it
     version: str
-    instance: str  # random, the same for the life of the shim process
+    instance: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # random, the same for the life of the process
     pid: int
     pid_start: int  # clock ticks since boot, field 22 of /proc/PID/stat
     name: str
@@ -31,6 +38,7 @@ class SessionHello(msgspec.Struct, kw_only=True):
     listening: str = "auto"  # auto | yes | no
     plugin: bool = False  # Claude Code's plugin started it
     claude: ClaudeProcess | None = None
+    terminal: Terminal | None = None
     readable: bool = True  # the processes above could be read
     written: list[str] = []  # the last delivery ids that were taken over for Claude
     dropped_reports: int = 0
@@ -38,4 +46,15 @@ class SessionHello(msgspec.Struct, kw_only=True):
     resumed: bool = False  # the handshake that follows is a replay
 
 
+class Greeting(msgspec.Struct):
+    """What the first line of a shim has in every version: the rest may be another in one that is not ours."""
+
+    channeld: int
+    version: str = ""
+    name: str = ""
+
+
 decoder: Final = msgspec.json.Decoder(SessionHello)
+greeting_decoder: Final = msgspec.json.Decoder(Greeting)
+REFUSED: Final = "channeld/refused"
+"""Method of the notification with which a daemon refuses a shim of another version: ``params.text`` says what to do."""

@@ -122,7 +122,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA cache_size=-4000")  # KiB, so 4 MiB
-            migrations.migrate(connection)
+            migrations.migrate(connection, self._path)
         except BaseException:
             connection.close()
             raise

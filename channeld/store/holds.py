@@ -29,7 +29,10 @@ class Holds:
             reasons: list[tuple[Hold, str]] = [("stale", "too_old")]
             if not terms.chatters:
                 reasons.append(("unattended", "of_chatters"))
-            values = {"fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable))}
+            values = {
+                "fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable)),
+                "sessions": json.dumps(sorted(terms.sessions)),
+            }  # fmt: skip
             done: set[Hold] = set()
             for hold, query in reasons:
                 # Looked for before anything is written: this is asked whenever something may go.

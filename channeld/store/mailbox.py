@@ -34,14 +34,26 @@ class Acceptance(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What may be claimed for a session without a person's word."""
+    """What may be claimed for a session, and without a person's word."""
 
+    sessions: frozenset[str] = frozenset({""})  # its chats: those bound to one of these names; "": those not bound
     chatters: bool = True  # what those wrote who are no approvers
     fresh_after: float = 0.0  # unix time, seconds: only what was written since
     askable: frozenset[str] = frozenset()  # workers whose senders can be asked; what others' wrote is fresh
 
 
 ANYTHING: Final = Terms()
+
+
+class Taker(msgspec.Struct):
+    """A session that is free, for what is accepted of a chat to be claimed in the same transaction."""
+
+    lease: Lease
+    room: int  # how many events it can take; lessened as they are claimed
+    terms: Terms = ANYTHING
+
+
+NOBODY: Final[Mapping[str, Taker]] = {}
 
 Gate = Callable[[sqlite3.Connection, str, Inbound, float], Ruling]
 """Rules on ``(connection, worker, event, now)`` inside the transaction that accepts the event."""
@@ -71,29 +83,25 @@ class Mailbox:
         self,
         worker: str,
         offers: Many[Inbound],
-        lease: Lease | None,
-        room: int,
         now: float,
         gate: Gate,
-        terms: Terms = ANYTHING,
+        takers: Mapping[str, Taker] = NOBODY,
     ) -> list[Acceptance]:
         """Put events on disk, each at most once for ever.
 
         Args:
             worker: who offers them.
             offers: in the platform's order.
-            lease: session that is free, to claim them for in the same transaction.
-            room: how many it can take.
             now: unix time, seconds.
             gate: says who may speak.
-            terms: what may be claimed.
+            takers: of each chat whose events go to a session that is free.
 
         Raises:
             StoreUnavailable: nothing of this was accepted.
         """
 
         def work(connection: sqlite3.Connection) -> list[Acceptance]:
-            left, results = room, []
+            results = []
             for inbound in offers:
                 album = _open_album(connection, worker, inbound)
                 ruling = gate(connection, worker, inbound, now)
@@ -107,13 +115,11 @@ class Mailbox:
                 if album is not None:
                     results.append(_grow(connection, album, inbound, ruling))
                     continue
-                may_go = (
-                    left > 0
-                    and (terms.chatters or ruling.role == Role.APPROVER)
-                    and (inbound.written_at(now) >= terms.fresh_after or worker not in terms.askable)
-                )
-                acceptance = self._accept(connection, worker, inbound, ruling, lease if may_go else None, now)
-                left -= acceptance.claimed
+                taker = takers.get(inbound.chat)
+                lease = taker.lease if taker is not None and _may_go(taker, worker, inbound, ruling, now) else None
+                acceptance = self._accept(connection, worker, inbound, ruling, lease, now)
+                if taker is not None:
+                    taker.room -= acceptance.claimed
                 results.append(acceptance)
             return results
 
@@ -224,7 +230,8 @@ class Mailbox:
         """
 
         def work(connection: sqlite3.Connection) -> list[StoredEvent]:
-            chats = [tuple(row) for row in connection.execute(QUERIES["first_of_chats"])]
+            values = {"sessions": json.dumps(sorted(terms.sessions))}
+            chats = [tuple(row) for row in connection.execute(QUERIES["first_of_chats"], values)]
             for _, seq in sorted(chats, key=lambda first: (served.get(first[0], 0), first[1])):
                 if events := self._claim(connection, lease, [seq], 1, now, terms):
                     return events
@@ -247,7 +254,8 @@ class Mailbox:
         values = {
             "instance": lease.instance, "epoch": lease.epoch, "limit": limit, "now": now,
             "seqs": _array(seqs) if seqs is not None else None, "pushed_seq": self._sequence.last(connection),
-            "chatters": terms.chatters, "fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable)),
+            "sessions": json.dumps(sorted(terms.sessions)), "chatters": terms.chatters,
+            "fresh_after": terms.fresh_after, "askable": json.dumps(sorted(terms.askable)),
         }  # fmt: skip
         connection.execute(QUERIES["fold_edits"], {"now": now})
         return events_of(connection.execute(QUERIES["claim_events"], values))
@@ -324,6 +332,13 @@ class Mailbox:
             lambda connection: [tuple(row) for row in connection.execute(QUERIES["living_instances"])]
         )
 
+    async def owes_chat(self, chat: str, instance: str) -> bool:
+        """Tell whether a session was given something of a chat that it has not answered."""
+        values = {"chat": chat, "instance": instance}
+        return await self._db.submit(
+            lambda connection: connection.execute(QUERIES["owes_chat"], values).fetchone() is not None
+        )
+
     async def knows_chat(self, chat: str, instance: str | None = None) -> bool:
         """Tell whether a chat has ever sent anything, or has sent something that this session was given."""
         name = "chat_exists" if instance is None else "knows_chat"
@@ -365,6 +380,16 @@ class Mailbox:
 
     async def _events_of(self, query: str, **values: object) -> list[StoredEvent]:
         return await self._db.submit(lambda connection: events_of(connection.execute(QUERIES[query], values)))
+
+
+def _may_go(taker: Taker, worker: str, inbound: Inbound, ruling: Ruling, now: float) -> bool:
+    """Tell whether a session may be given an event without a person's word, and has room for it."""
+    terms = taker.terms
+    return (
+        taker.room > 0
+        and (terms.chatters or ruling.role == Role.APPROVER)
+        and (inbound.written_at(now) >= terms.fresh_after or worker not in terms.askable)
+    )
 
 
 def _open_album(connection: sqlite3.Connection, worker: str, inbound: Inbound) -> StoredEvent | None:

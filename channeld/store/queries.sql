@@ -21,7 +21,7 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 
        pushed_seq = :pushed_seq, instance = :instance, epoch = :epoch,
        changed_at = :now
  WHERE seq IN (
-    SELECT e.seq FROM event AS e
+    SELECT e.seq FROM routed AS e
      WHERE e.state = 'queued' AND (:seqs IS NULL OR e.seq IN (SELECT value FROM json_each(:seqs)))
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
@@ -30,6 +30,7 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 
        AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited')
             OR e.worker NOT IN (SELECT value FROM json_each(:askable)))
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
+       AND e.session IN (SELECT value FROM json_each(:sessions))
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
 
@@ -51,7 +52,9 @@ UPDATE event SET state = 'dropped', changed_at = :now
 
 -- name: first_of_chats
 -- The event of each chat that may go next.
-SELECT chat, min(seq) AS seq FROM event WHERE state = 'queued' GROUP BY chat ORDER BY seq;
+SELECT chat, min(seq) AS seq FROM routed WHERE state = 'queued'
+   AND session IN (SELECT value FROM json_each(:sessions))
+ GROUP BY chat ORDER BY seq;
 
 -- name: wanted_as_notes
 SELECT seq FROM event WHERE state = 'queued' AND asap ORDER BY seq;
@@ -104,6 +107,10 @@ RETURNING *;
 -- name: knows_chat
 -- Has this session process been given a message of this chat?
 SELECT 1 FROM event WHERE chat = :chat AND instance = :instance LIMIT 1;
+
+-- name: owes_chat
+-- Has this session process been given a message of this chat that it has not answered?
+SELECT 1 FROM event WHERE chat = :chat AND instance = :instance AND state IN ('pushed', 'delivered', 'seen') LIMIT 1;
 
 -- name: chat_exists
 SELECT 1 FROM event WHERE chat = :chat LIMIT 1;
@@ -192,7 +199,8 @@ SELECT seq FROM event
    AND worker IN (SELECT value FROM json_each(:askable));
 
 -- name: of_chatters
-SELECT seq FROM event WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2;
+SELECT seq FROM routed WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2
+   AND session IN (SELECT value FROM json_each(:sessions));
 
 -- name: hold
 UPDATE event SET state = 'held', hold = :hold, changed_at = :now
@@ -272,6 +280,19 @@ SELECT :new, require_mention, has_list, since, by FROM open_group WHERE chat = :
 
 -- name: move_group_senders
 UPDATE OR IGNORE group_sender SET chat = :new WHERE chat = :old;
+
+-- name: bindings
+SELECT chat, session FROM binding;
+
+-- name: put_binding
+INSERT OR REPLACE INTO binding (chat, session, since, by) VALUES (:chat, :session, :now, :by);
+
+-- name: delete_binding
+DELETE FROM binding WHERE chat = :chat;
+
+-- name: move_bindings
+UPDATE OR REPLACE binding SET chat = :new || substr(chat, length(:old) + 1)
+ WHERE chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/';
 
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)

@@ -100,7 +100,8 @@ class Patient:
         """Have Claude Code's list of plugins name channeld's."""
         folder = self.home / ".claude" / "plugins" / "cache" / "channeld"
         folder.mkdir(parents=True, exist_ok=True)
-        servers = {"channeld": {"command": "channeld", "args": ["mcp", "--plugin"]}}
+        program = ["${CLAUDE_PLUGIN_ROOT}/bin/channeld", "mcp", "--plugin"]
+        servers = {"channeld": {"command": "sh", "args": program}}
         self.write(folder / ".mcp.json", json.dumps({"mcpServers": servers}))
         told = {"scope": "user", "installPath": str(folder), **entry}
         self.write(
@@ -165,8 +166,15 @@ def sound_patient(patch: Any) -> Iterator[Patient]:
         telegram = stack.enter_context(bot_api.serve_in_thread())
         discord = stack.enter_context(discord_api.serve_in_thread())
         patient = Patient(home, telegram, discord)
-        for name in ("CHANNELD_HOME", "TELEGRAM_BOT_TOKEN", "DISCORD_BOT_TOKEN", "CREDENTIALS_DIRECTORY"):
+        for name in (
+            "CHANNELD_HOME",
+            "TELEGRAM_BOT_TOKEN",
+            "DISCORD_BOT_TOKEN",
+            "CREDENTIALS_DIRECTORY",
+            "XDG_CONFIG_HOME",
+        ):
             patch.delenv(name, raising=False)
-        patch.setenv("PATH", f"{home / 'bin'}:/usr/bin:/bin")
+        for name, value in {**patient.environ, "PATH": f"{home / 'bin'}:/usr/bin:/bin"}.items():
+            patch.setenv(name, value)  # for systemctl, and for what looks after the service
         patient.furnish()
         yield patient

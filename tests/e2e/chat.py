@@ -58,6 +58,11 @@ class Chat:
         await self.page.get_by_role("button", name="Send").click()
         await expect(self._messages("in", text)).to_have_count(before + 1, timeout=LIMIT_MS)
 
+    async def command(self, text: str) -> None:
+        """Type something for channeld itself and send it: no message of it appears."""
+        await self.page.get_by_label("Message", exact=True).fill(text)
+        await self.page.get_by_role("button", name="Send").click()
+
     async def hears(self, text: str) -> None:
         """Wait until an answer is on the page, and see that it is there once."""
         await expect(self._messages("out", text)).to_have_count(1, timeout=LIMIT_MS)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class ClaudeLab:
         opt_in: bool = True,
         wrapper: str | None = None,
         arguments: Sequence[str] = (),
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        managed: Path | None = None,
     ) -> None:
         """Start Claude Code with one MCP server named channeld and wait for its prompt.
 
@@ -65,9 +67,13 @@ class ClaudeLab:
             opt_in: pass the flag that lets the server's channel events in.
             wrapper: body of a shell script that stands between the terminal and Claude Code; it starts ``"$@"``.
             arguments: more of the command line.
+            prepare: what is done once home and network are there, before the session starts.
+            managed: a folder that lies over /etc for this session, with what the machine's administrator has written.
         """
         await self.furnish(server, settings)
         self._more = dict(environment or {})
+        if prepare is not None:
+            await prepare()
         if marketplace is not None:
             await self.claude("plugin", "marketplace", "add", str(marketplace))
             await self.claude("plugin", "install", PLUGIN.partition(":")[2])
@@ -75,6 +81,10 @@ class ClaudeLab:
         command = [str(claude_binary()), *flags, *arguments]
         if wrapper is not None:
             command = [str(self._write_wrapper(wrapper)), *command]
+        if managed is not None:
+            root = [] if os.geteuid() == 0 else ["--map-root-user"]
+            overlay = f'mount -t overlay overlay -o lowerdir={managed}:/etc /etc && exec "$@"'
+            command = ["unshare", *root, "--mount", "sh", "-c", overlay, "sh", *command]
         self.terminal = await Terminal.start(
             self.folder / "tmux", [*self.model.join, "env", "-i", *self._environment(), *command], self.project
         )
@@ -84,13 +94,18 @@ class ClaudeLab:
 
     async def claude(self, *arguments: str) -> str:
         """Run a command of Claude Code that is no session, as the session is run, and return what it prints."""
+        return await self.run(str(claude_binary()), *arguments)
+
+    async def run(self, *command: str, status: int = 0, environment: Mapping[str, str] | None = None) -> str:
+        """Run a command beside the session, and return what it prints."""
+        more = [f"{name}={value}" for name, value in (environment or {}).items()]
         process = await asyncio.create_subprocess_exec(
-            *self.model.join, "env", "-i", *self._environment(), str(claude_binary()), *arguments,
+            *self.model.join, "env", "-i", *self._environment(), *more, *command,
             cwd=self.project, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         printed, _ = await process.communicate()
-        assert process.returncode == 0, f"claude {' '.join(arguments)}: {printed.decode()}"
+        assert process.returncode == status, f"{' '.join(command)}: {printed.decode()}"
         return printed.decode()
 
     async def __aenter__(self) -> ClaudeLab:

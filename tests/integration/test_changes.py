@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from importlib import resources
@@ -12,10 +13,11 @@ import msgspec
 import pytest
 
 from channeld.core.delivery import PartState
+from channeld.core.errors import StoreTooNew, StoreUnavailable
 from channeld.core.model import HistoryItem, NewPart
 from channeld.ipc import messages as m
 from channeld.store.mailbox import own
-from channeld.store.migrations import MIGRATIONS
+from channeld.store.migrations import MIGRATIONS, copies
 from tests.doubles.stores import Stores, message
 
 CHAT = "web:main"
@@ -30,7 +32,7 @@ async def stores(tmp_path):
 
 async def accept(stores: Stores, *offers: Any) -> None:
     """Accept events."""
-    await stores.mailbox.accept("web", list(offers), None, 0, 5.0, own)
+    await stores.mailbox.accept("web", list(offers), 5.0, own)
 
 
 async def shown(stores: Stores, message_id: str = "1") -> HistoryItem:
@@ -123,6 +125,41 @@ async def test_a_mailbox_of_the_first_version_is_brought_up_to_date(tmp_path):
         assert (await shown(stores)).text == "new"
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+
+
+async def test_a_mailbox_is_copied_before_it_is_brought_up_to_date(tmp_path):
+    """Whole, for its owner alone, once; whoever goes back to the older version is told where it is."""
+    file = tmp_path / "mail.db"
+    mailbox_of_the_first_version(file)
+    (tmp_path / "mail.db.v1.new").write_text("half of a copy, by a process that was killed")
+    async with Stores(file) as stores:
+        await accept(stores, message("2"))
+    (copy,) = await asyncio.to_thread(copies, file)
+    facts = await asyncio.to_thread(copy.stat)
+    assert (copy.name, facts.st_mode & 0o777) == ("mail.db.v1", 0o600)
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert [row[0] for row in connection.execute("SELECT text FROM event")] == ["old"]
+    async with Stores(file):
+        assert await asyncio.to_thread(copy.stat) == facts
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StoreTooNew) as caught:
+        async with Stores(file):
+            pass
+    assert str(copy) in caught.value.hint
+
+
+async def test_without_the_copy_the_mailbox_is_left_as_it_is(tmp_path):
+    """The daemon does not start; the older version still can."""
+    file = tmp_path / "mail.db"
+    mailbox_of_the_first_version(file)
+    (tmp_path / "mail.db.v1").mkdir()  # nothing can be put in its place
+    with pytest.raises(StoreUnavailable):
+        async with Stores(file):
+            pass
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
 
 
 async def test_claude_and_the_chat_hear_of_edits_and_reactions(pager, daemon):

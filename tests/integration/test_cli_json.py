@@ -95,7 +95,6 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             await worker.accepted("2", text="and this?")
             await daemon.status_where(lambda s: any(x["activity"] == "working" for x in s["sessions"]))
             status = await printed(daemon, "status")
-            sessions = await printed(daemon, "sessions")
             messages = await printed(daemon, "messages")
             assert messages == await printed(daemon, "messages list", "pager:a")
             look, draft, lost, _ = (str(entry["seq"]) for entry in messages["messages"])
@@ -118,8 +117,12 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             answered = await asyncio.to_thread(daemon.terminal, "prompts", "answer", pairing["id"], "deny")
             assert answered.returncode == 0 and "Denied" in answered.stdout
             prompts = await printed(daemon, "prompts")
+            binding = await asyncio.to_thread(daemon.terminal, "bind", "pager:a", "main", "--json")
+            strict("bind").validate(bound := json.loads(binding.stdout))
+            sessions = await printed(daemon, "sessions")
             setting_up = await asyncio.to_thread(daemon.terminal, "setup", "pager", "--json")
             strict("setup").validate(setup := json.loads(setting_up.stdout))
+    assert bound == {"chat": "pager:a", "session": "main", "goes_to": "main"}
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
     assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
@@ -136,7 +139,8 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
     assert access["workers"][0]["groups"] == [{"chat": "pager:g", "require_mention": True, "senders": ["7"]}]
     assert (pairing["state"], pairing["by"]) == ("open", None)
     assert [(prompt["state"], prompt["by"]["worker"]) for prompt in prompts["prompts"]] == [("answered", None)]
-    printed_keys = [status, sessions, messages, found, *shown, dropped, sent, retried, asking, access, prompts, setup]
+    listed = [status, sessions, messages, found, asking, access, prompts]
+    printed_keys = [*listed, *shown, dropped, sent, retried, setup, bound]
     promised = {name for key, each in SCHEMA["$defs"].items() if key not in DOCTORS for name in each["properties"]}
     assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
 
@@ -146,7 +150,7 @@ async def test_an_idle_daemon_prints_the_same_fields():
     async with Daemon("[workers]\n") as daemon:
         status = await printed(daemon, "status")
         assert (status["workers"], status["sessions"], status["events"]) == ([], [], {})
-        assert await printed(daemon, "sessions") == {"sessions": []}
+        assert await printed(daemon, "sessions") == {"sessions": [], "bindings": []}
         assert await printed(daemon, "messages") == {"messages": []}
 
 
@@ -175,6 +179,7 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
         "listing": "**An entry of `workers` there**", "person": "**An entry of `people`**",
         "group": "**An entry of `groups`**", "dropped": "**An entry of `dropped`**",
         "change": "**An entry of `changes`**", "prompts": "## `channeld prompts --json`",
+        "bind": "## `channeld bind --json`", "binding": "**An entry of `bindings`**",
         "setup": "## `channeld setup --json`", "doctor": "## `channeld doctor --json`",
         "finding": "**An entry of `findings`**", "mended": "**An entry of `mended`**",
         "prompt": "**An entry of `prompts`**", "decider": "**`by`**",

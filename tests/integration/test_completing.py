@@ -182,7 +182,7 @@ async def test_what_does_not_become_complete_goes_after_a_while(tmp_path):
     """Without its file, and saying so; the file can still be had by then."""
     async with Stores(tmp_path / "db") as stores:
         incomplete = Incomplete(stores.database)
-        await stores.mailbox.accept("web", [message("1", attachments=[photo()], album="a")], None, 0, 1000.0, own)
+        await stores.mailbox.accept("web", [message("1", attachments=[photo()], album="a")], 1000.0, own)
         assert await incomplete.expire(1100.0) == []
         assert await incomplete.expire(1121.0) == []  # the album is closed, and its file has a minute
         assert await incomplete.next_due() == 1121.0 + FETCH_S

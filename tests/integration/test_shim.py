@@ -185,6 +185,7 @@ async def test_the_first_line_describes_the_session(place: Place, daemon: Sessio
         "pid": pid,
         "pid_start": start,
         "claude": shim_host.find_claude()[0],  # none, unless Claude Code runs these tests
+        "terminal": shim_host.find_terminal(os.environ),
         "readable": True,
         "project": str(place.project),
         "name": "api",

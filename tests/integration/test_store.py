@@ -10,7 +10,7 @@ import pytest
 from channeld.core.delivery import EVENT_TRANSITIONS, PART_TRANSITIONS, PartState
 from channeld.core.errors import Refused, StoreTooNew, StoreUnavailable
 from channeld.core.model import Attachment, Lease, NewPart, PartDetail
-from channeld.store.mailbox import own
+from channeld.store.mailbox import NOBODY, Taker, own
 from channeld.store.migrations import MIGRATIONS, legal_transitions
 from tests.doubles.stores import Stores, message
 
@@ -31,7 +31,8 @@ async def attach(stores, instance="i1", written=NOTHING):
 
 async def accept(stores, *offers, lease=None, room=0):
     """Accept messages and return what became of each."""
-    return await stores.mailbox.accept("web", list(offers), lease, room, 1.0, own)
+    takers = dict.fromkeys((offer.chat for offer in offers), Taker(lease, room)) if lease is not None else NOBODY
+    return await stores.mailbox.accept("web", list(offers), 1.0, own, takers)
 
 
 def reply(text="yes", **detail):
@@ -86,7 +87,7 @@ async def test_an_event_enters_once(stores):
     first, second = await accept(stores, message("1"), message("1"))
     assert first.event is not None
     assert second.event is None
-    again = await stores.mailbox.accept("other", [message("1")], None, 0, 1.0, own)
+    again = await stores.mailbox.accept("other", [message("1")], 1.0, own)
     assert again[0].event is not None
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from channeld.core.model import Lease
-from channeld.store.mailbox import own
+from channeld.store.mailbox import NOBODY, Taker, own
 from tests.doubles.stores import Stores, message
 
 CHATS = ("web:a", "web:b")
@@ -86,8 +86,9 @@ class MailboxMachine(RuleBasedStateMachine):
     def accept(self, key, chat, room, lease):
         """Offer an event, perhaps again, perhaps claiming it on the way in, perhaps with a stale lease."""
         event_key = f"message:{key}"
+        takers = {chat: Taker(lease, room)} if lease is not None else NOBODY
         (result,) = self.run(
-            self.stores.mailbox.accept("web", [message(str(key), chat=chat)], lease, room, self.tick(), own)
+            self.stores.mailbox.accept("web", [message(str(key), chat=chat)], self.tick(), own, takers)
         )
         assert (result.event is None) == (event_key in self.accepted)
         if result.event is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def sockets_of(pid: int) -> set[str]:
+    """Return the sockets that a process has open, as the kernel names them."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(file))
+    return {name for name in found if name.startswith("socket:")}
+
+
 async def test_it_is_ready_when_it_answers_beats_while_it_lives_and_says_that_it_stops(manager, pager):
     """In that order; and its workers know nothing of the manager."""
     daemon = Daemon(pager.config)
@@ -92,6 +102,71 @@ async def test_a_daemon_whose_loop_stands_still_does_not_beat(manager, pager):
         assert len(manager.told) == told, "it beats while it stands still"
         os.kill(daemon.pid, signal.SIGCONT)
         await manager.until("WATCHDOG", after=told)
+
+
+PASSED = """
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as manager:
+    manager.connect(sys.argv[1])
+    _, passed, _, _ = socket.recv_fds(manager, 1, 2)
+for number, each in enumerate(passed):
+    os.dup2(each, 50 + number)
+for number in (3, 4):
+    os.dup2(47 + number, number)
+os.closerange(5, 60)
+os.environ |= {"LISTEN_FDS": "2", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "a:b"}
+os.execv(sys.executable, [sys.executable, "-P", "-m", "channeld.daemon"])
+"""
+"""A daemon that has sockets passed on to it: see sd_listen_fds(3)."""
+
+
+@contextlib.contextmanager
+def listening_at(path: Path) -> Iterator[socket.socket]:
+    """Listen."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        listening.settimeout(10)
+        yield listening
+
+
+async def test_sockets_of_the_managers_are_served_and_kept_and_the_workers_know_nothing_of_them(pager):
+    """After the daemon's end they listen still, and a command that only looks leaves them in peace."""
+    daemon = Daemon(pager.config)
+    paths = daemon.paths
+    paths.run.mkdir(mode=0o700)
+    with (
+        listening_at(paths.run / "manager") as manager,
+        listening_at(paths.session_socket) as sessions,
+        listening_at(paths.control_socket) as control,
+    ):
+
+        def pass_on() -> None:
+            with manager.accept()[0] as child:
+                socket.send_fds(child, [b" "], [sessions.fileno(), control.fileno()])
+
+        daemon._program = ["-c", PASSED, str(paths.run / "manager")]
+        passing = asyncio.create_task(asyncio.to_thread(pass_on))
+        async with daemon:
+            await passing
+            async with daemon.client():
+                pass
+            life = await pager.life()
+            await life.begin(account="@pager_bot")
+            await daemon.status_where(lambda status: status["workers"][0]["state"] == "ready")
+            assert b"LISTEN_" not in environment_of(life.pid)
+            ours = {f"socket:[{os.fstat(each.fileno()).st_ino}]" for each in (sessions, control)}
+            assert ours <= sockets_of(daemon.pid)
+            assert not ours & sockets_of(life.pid)
+            life.close()
+            assert await daemon.stop() == 0
+            assert (await asyncio.to_thread(daemon.cli, "status")).returncode == 3
+            for each, path in ((sessions, paths.session_socket), (control, paths.control_socket)):
+                each.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    each.accept()  # nobody has knocked
+                with socket.socket(socket.AF_UNIX) as next_one:
+                    next_one.connect(str(path))
 
 
 def test_the_journal_gets_json_with_its_priority(tmp_path):

@@ -102,11 +102,13 @@ def test_sessions_say_why_one_hears_nothing_even_if_status_said_it_already():
     """``status`` tells the reason once, among the issues; ``sessions`` stands alone."""
     told = "\n".join(PAGES["session-that-does-not-listen"])
     assert told.count("Restart it with") == 1
-    alone = click.unstyle("\n".join(session_lines([deaf()], NOW, WIDTH)))
+    alone = click.unstyle("\n".join(session_lines([deaf()], [], NOW, WIDTH)))
     assert "Why: Claude Code was started without the channel flag." in alone
     assert "Try: Restart it with:" in alone
 
 
 def test_no_session_at_all_comes_with_the_command_that_attaches_one():
     """A newcomer's first look at the sessions ends in something to type."""
-    assert "  claude --dangerously-load-development-channels plugin:channeld@channeld" in session_lines([], NOW, WIDTH)
+    assert "  claude --dangerously-load-development-channels plugin:channeld@channeld" in session_lines(
+        [], [], NOW, WIDTH
+    )

@@ -245,7 +245,7 @@ def test_both_units_are_looked_at_and_started_again(patient: Patient):
     patient.unit_is(ActiveState="failed", Result="service-start-limit-hit")
     found = patient.look("units")
     assert [finding.finding.partition(" ")[0] for finding in found] == ["channeld.service", "channeld.socket"]
-    assert mend(found)[0] == Mended("units", True, "channeld.service and channeld.socket were started again.")
+    assert mend(found)[0] == Mended("units", True, "The service was started again.")
     assert [finding.level for finding in patient.look("units")] == [Level.OK]
 
 
@@ -322,10 +322,18 @@ def test_with_another_bots_token_an_official_plugin_may_stay(patient: Patient):
     assert [finding.level for finding in patient.look("official plugins")] == [Level.OK]
 
 
-def test_a_plugin_that_brings_its_own_command_needs_none_in_path(patient: Patient):
-    """Only a bare word is looked up."""
+def test_the_plugin_finds_channeld_where_install_and_pipx_put_it(patient: Patient):
+    """An older copy of it knows PATH alone, and whatever else a plugin starts is its own business."""
     (patient.home / "bin" / "channeld").unlink()
+    assert [finding.level for finding in patient.look("plugin")] == [Level.FAILURE]
+    for place in (patient.paths.launcher, patient.home / ".local" / "bin" / "channeld"):
+        patient.write(place, "", 0o755)
+        assert [finding.level for finding in patient.look("plugin")] == [Level.OK]
+        place.unlink()
+    patient.write(patient.paths.launcher, "", 0o755)
     folder = patient.home / ".claude" / "plugins" / "cache" / "channeld"
+    patient.write(folder / ".mcp.json", json.dumps({"mcpServers": {"channeld": {"command": "channeld"}}}))
+    assert [finding.level for finding in patient.look("plugin")] == [Level.FAILURE]
     patient.write(
         folder / ".mcp.json", json.dumps({"mcpServers": {"channeld": {"command": "${CLAUDE_PLUGIN_ROOT}/x"}}})
     )

@@ -16,6 +16,8 @@ REFUSED = [
     "channeld access policy telegram allowlist",
     "channeld setup telegram",
     "channeld import official",
+    "channeld bind telegram:412587349 api",
+    "channeld unbind telegram:412587349",
     "channeld url",
     "channeld url web",
     "/usr/local/bin/channeld url web",

@@ -5,12 +5,12 @@ import pytest
 from channeld.core.errors import Refused
 from channeld.core.ids import is_chat_of, worker_of
 from channeld.core.listening import Listening
-from channeld.core.routing import Candidate, choose
+from channeld.core.routing import Candidate, bound_to, choose, distinct
 
 
-def candidate(instance, *, name="main", listening=Listening.YES, at=0.0):
+def candidate(instance, *, name="main", listening=Listening.YES, at=0.0, given=""):
     """Return a session as routing sees it."""
-    return Candidate(instance, name, listening, at)
+    return Candidate(instance, name, listening, at, given or name)
 
 
 def test_the_latest_session_that_listens_gets_the_chats():
@@ -29,6 +29,34 @@ def test_a_default_name_keeps_others_out():
     sessions = [candidate("a", name="api", at=1), candidate("b", name="web", at=2)]
     assert choose(sessions, "api") == "a"
     assert choose(sessions, "main") is None
+
+
+def test_the_first_of_a_name_keeps_its_chats_while_it_listens():
+    """One that came later and was given the same name takes over only then; its own name means it alone."""
+    first, second = candidate("a", name="api", at=1), candidate("b", name="api#2", given="api", at=2)
+    deaf = candidate("a", name="api", at=1, listening=Listening.NO)
+    assert choose([first, second], "api") == "a"
+    assert choose([first, second], "api#2") == "b"
+    assert choose([deaf, second], "api") == "b"
+    assert choose([second], "api") == "b"
+    assert choose([first], "api#2") is None
+    assert choose([first, second], None) == "b"
+
+
+def test_a_name_that_is_taken_gets_the_lowest_number_that_is_free():
+    """Also where somebody has given such a name by hand."""
+    assert distinct("api", set()) == "api"
+    assert distinct("api", {"api", "web"}) == "api#2"
+    assert distinct("api", {"api", "api#2", "api#4"}) == "api#3"
+    assert distinct("api#2", {"api#2"}) == "api#2#2"
+
+
+def test_a_thread_is_bound_as_its_group_unless_by_itself():
+    """The longer id wins; a chat that begins alike is another one."""
+    bindings = {"t:-1": "api", "t:-1/5": "web"}
+    assert bound_to("t:-1", bindings) == bound_to("t:-1/4", bindings) == "api"
+    assert bound_to("t:-1/5", bindings) == "web"
+    assert bound_to("t:-12", bindings) == bound_to("t:-12/5", bindings) == ""
 
 
 @pytest.mark.parametrize("chat", ["telegram:412587349", "telegram:-1001654782309/17", "web:main", "my-bot_2:x"])

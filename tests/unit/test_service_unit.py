@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from channeld.cli.service_unit import is_ours, unit_text
+import pytest
+
+from channeld.cli.service_unit import SERVICE, UNITS, is_ours, unit_text
 
 ENVIRONMENT = {"HOME": "/home/ann", "PATH": "/opt/100%/bin:/usr/bin", "XDG_RUNTIME_DIR": "/run/user/1000"}
 
 
 def lines(more=None, **options):
-    """Return the unit's lines."""
-    return unit_text(ENVIRONMENT | (more or {}), **options).splitlines()
+    """Return the service's lines."""
+    return unit_text(SERVICE, ENVIRONMENT | (more or {}), **options).splitlines()
 
 
 def test_words_reach_the_daemon_as_they_are():
@@ -35,7 +37,9 @@ def test_it_takes_what_the_daemon_needs_and_no_secret():
     assert "@" not in unit.replace("@system-service", "").replace("@privileged", ""), "a placeholder is left"
 
 
-def test_only_a_unit_of_ours_is_taken_for_one():
+@pytest.mark.parametrize("name", UNITS)
+def test_only_a_unit_of_ours_is_taken_for_one(name):
     """Others are not touched."""
-    assert is_ours("\n".join(lines()))
-    assert not is_ours("[Service]\nExecStart=/usr/bin/channeld run\n")
+    text = unit_text(name, ENVIRONMENT)
+    assert is_ours(text)
+    assert not is_ours(text.partition("\n")[2])

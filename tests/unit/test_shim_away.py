@@ -229,3 +229,48 @@ def test_a_permission_request_that_the_daemon_may_have_died_of_is_told_the_next(
     rig.to_daemon()
     rig.lose()
     assert rig.reattach() == [permission("abcdg")]
+
+
+# -- a daemon of another version
+
+
+REFUSAL = {"jsonrpc": "2.0", "method": "channeld/refused", "params": {"text": "Restart this session."}}
+
+
+def test_a_refused_session_waits_for_nothing_and_says_what_helps(attached: BridgeRig) -> None:
+    """What Claude calls is answered at once; a call that an earlier daemon may have carried out says so too."""
+    attached.claude(call(3, tool_use_id="toolu_1"))
+    attached.lose()
+    attached.connect()
+    attached.daemon(REFUSAL)
+    assert attached.bridge.hang_up
+    assert attached.bridge.notes == ["Restart this session."]
+    attached.lose()
+    attached.claude(call(4, tool_use_id="toolu_2"), request(5, "prompts/list"))
+    attached.wait(0)
+    sent, fresh, other = attached.to_claude()
+    assert is_error_result(sent, "may have been sent. Check fetch_messages before repeating it. Restart this session.")
+    assert fresh["result"]["content"][0]["text"] == "Restart this session."
+    assert other["error"]["message"] == "Restart this session."
+
+
+def test_a_daemon_that_understands_it_takes_a_refused_session_in(attached: BridgeRig) -> None:
+    """From then on calls wait for a daemon that is away, as ever."""
+    attached.lose()
+    attached.connect()
+    attached.daemon(REFUSAL)
+    attached.lose()
+    attached.reattach()
+    attached.claude(call(3, tool_use_id="toolu_1"))
+    attached.lose()
+    attached.wait(29)
+    assert attached.to_claude() == []
+
+
+@pytest.mark.parametrize("text", [None, "", 3, {"a": 1}])
+def test_a_refusal_without_words_gets_some(attached: BridgeRig, text: object) -> None:
+    """Whatever a later version says there."""
+    attached.lose()
+    attached.connect()
+    attached.daemon(REFUSAL | {"params": {"text": text}})
+    assert "Restart the session" in attached.bridge.refusal

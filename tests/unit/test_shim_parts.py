@@ -243,3 +243,20 @@ def test_the_shim_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=True, timeout=30)
     assert heavy.isdisjoint(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({"TMUX": "/tmp/tmux-0/default,123,0", "TMUX_PANE": "%7"}, {"socket": "/tmp/tmux-0/default", "pane": "%7"}),
+        ({"TMUX": "/tmp/tmux-0/default,123,0"}, None),
+        ({"TMUX_PANE": "%7"}, None),
+        ({"TMUX": "relative,1,0", "TMUX_PANE": "%7"}, None),
+        ({"TMUX": "/tmp/x,1,0", "TMUX_PANE": "7; rm"}, None),
+        ({"TMUX": "/tmp/x,1,0", "TMUX_PANE": "%"}, None),
+        ({}, None),
+    ],
+)
+def test_the_pane_is_what_tmux_has_put_into_the_environment(environ, found):
+    """Anything that tmux would not have written is none."""
+    assert shim_host.find_terminal(environ) == found

@@ -45,14 +45,13 @@ class Courtesies(ABC):
     def presence(self, presence: Presence) -> None:
         """Hear whether a session listens."""
         self._presence = presence
-        if presence.listening:
-            self._told_absent.clear()
+        self._told_absent = {chat for chat in self._told_absent if not presence.of(chat).listening}
 
     def taken_in(self, chat: str, message_id: str) -> None:
         """A message is on disk: mark it, if the settings say so, and tell its chat once where nobody listens."""
         if self._ack_reaction:
             self._start(self._react(chat, message_id, self._ack_reaction))
-        if not self._presence.listening and chat not in self._told_absent:
+        if not self._presence.of(chat).listening and chat not in self._told_absent:
             self._told_absent.add(chat)
             self._start(self._tell_absent(chat, message_id))
 
@@ -81,8 +80,9 @@ class Courtesies(ABC):
 
     async def _tell_absent(self, chat: str, message_id: str) -> None:
         await asyncio.sleep(ABSENT_AFTER_S)
-        if not self._presence.listening:
-            await self._say(Notice(chat=chat, text=self._presence.text, reply_to=message_id))
+        standing = self._presence.of(chat)
+        if not standing.listening:
+            await self._say(Notice(chat=chat, text=standing.text, reply_to=message_id))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something by the way; where too much of that is under way already, it is left out."""

@@ -117,6 +117,13 @@ def command_of(plugin: Path) -> str:
     return ""
 
 
+def version_of(plugin: Path) -> str:
+    """Return what an installed plugin says of its version; empty where that cannot be seen."""
+    data, _ = _read_json(plugin / ".claude-plugin" / "plugin.json")
+    version = (data or {}).get("version")
+    return version if isinstance(version, str) else ""
+
+
 def _layer(file: Path, *, managed: bool = False) -> Layer | None:
     data, fault = _read_json(file)
     return Layer(file, data or {}, fault, managed) if fault or data is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from channeld.cli.claude_plugin import find_program
 from channeld.cli.client import CommandFailed, NotRunning, ask, holds_lock
 from channeld.cli.doctor.claude import MANAGED, Claude, read_claude
 from channeld.cli.token_check import Answer, CheckFailed, ask_platform
@@ -125,8 +125,8 @@ class Surroundings:
 
     @property
     def claude_program(self) -> str | None:
-        """What ``claude`` starts in this terminal."""
-        return shutil.which("claude", path=self.environ.get("PATH", ""))
+        """Where Claude Code is, in PATH or not."""
+        return find_program(self.environ)
 
     def is_ready(self, worker: str) -> bool:
         """Tell whether the daemon says that a worker is connected."""

@@ -69,9 +69,16 @@ def not_running_lines(reason: str, hint: str, width: int) -> list[str]:
     return [*_marked("✗", reason, "red", width), *advice(hint, width, 2)]
 
 
-def session_lines(sessions: list[dict[str, Any]], now: float, width: int) -> list[str]:
+def session_lines(sessions: list[dict[str, Any]], bindings: list[dict[str, str]], now: float, width: int) -> list[str]:
     """Return what ``channeld sessions`` prints: each session, what it hears, and how to mend it if it hears nothing."""
-    return _session_section(sessions, "", now, width)
+    lines = _session_section(sessions, "", now, width)
+    served = {chat for session in sessions for chat in session.get("chats", [])}
+    if waiting := [bound for bound in bindings if bound["chat"] not in served]:
+        lines += ["", _heading("Bound to a session that does not listen")]
+        label = _label_width(bound["session"] for bound in waiting)
+        for bound in waiting:
+            lines += _row(bound["session"], plain(bound["chat"]), width, label, "yellow")
+    return lines
 
 
 def issue_lines(issue: dict[str, Any], now: float, width: int) -> list[str]:
@@ -155,6 +162,8 @@ def _session_section(sessions: list[dict[str, Any]], told: str, now: float, widt
         lines += _more(f"{client} {plain(session['project'] or 'a folder that is gone')}", width)
         if session["default"] and len(sessions) > 1:
             lines += _more("New messages go to it.", width)
+        if chats := session.get("chats"):  # none from a daemon of before an upgrade
+            lines += _more(f"Bound to it: {', '.join(map(plain, chats))}", width)
         if session["unconfirmed"]:
             lines += _more(f"{count(session['unconfirmed'], 'message')} given to it and not read yet", width)
         if session["reason"] and session["mend"] not in told:

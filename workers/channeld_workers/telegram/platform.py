@@ -43,6 +43,8 @@ _WAITS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 COMMANDS: Final = [
     {"command": "status", "description": "Who listens, and what waits"},
     {"command": "now", "description": "Do not wait for Claude's turn to end"},
+    {"command": "stop", "description": "Interrupt what Claude works on"},
+    {"command": "sessions", "description": "Which sessions are there; /use NAME picks one for this chat"},
     {"command": "help", "description": "What this bot does"},
 ]
 

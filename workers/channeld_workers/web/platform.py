@@ -121,7 +121,7 @@ class WebPlatform:
 
     def presence(self, presence: Presence) -> None:
         """Show whether a session listens."""
-        self._hub.presence(render.presence(presence))
+        self._hub.presence(render.presence(presence.of(self._chat)))
 
     def groups(self, groups: Groups) -> None:
         """Never called: a browser has no groups."""

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from channeld.core.text import unmasked
-from channeld.ipc.messages import HistoryItem, Notice, Presence, Prompt
+from channeld.ipc.messages import HistoryItem, Notice, Prompt, Standing
 from channeld_workers.web.ids import OWNER
 from channeld_workers.web.markdown import to_html
 
@@ -43,7 +43,7 @@ def message(item: HistoryItem) -> dict[str, Any]:
     }
 
 
-def presence(news: Presence) -> dict[str, Any]:
+def presence(news: Standing) -> dict[str, Any]:
     """Return the data of a ``presence`` event."""
     return {"listening": news.listening, "text": news.text}
 

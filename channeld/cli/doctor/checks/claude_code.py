@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 from channeld.cli.doctor.finding import Finding, failure, ok, warning
@@ -16,7 +17,6 @@ _HOOKS: Final = (2, 1, 118)
 """From here on hooks can call a tool of a running server: the plugin's hooks are of that kind."""
 _TRIED: Final = (2, 1, 197)
 """The oldest with which channeld was tried whole."""
-_USUAL: Final = (".local/bin/claude", ".claude/local/claude")
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
@@ -24,17 +24,17 @@ def check(around: Surroundings) -> Iterator[Finding]:
     found = around.claude_program
     if found is not None:
         version = _version(_ask(found, around.environ))
-        if version is None:
+        if version is not None:
+            yield _judge(version, f"Claude Code {_dotted(version)}")
+        else:
             yield warning(
                 f"{found} does not tell its version.", "Whether it is new enough is not known.", f"`{found} --version`"
             )
-        else:
-            yield _judge(version, f"Claude Code {_dotted(version)}")
-    elif (place := _elsewhere(around.environ)) is not None:
-        yield warning(
-            f"Claude Code is {place}, and that is not in PATH.", "`claude` does not start it.",
-            f'`export PATH="{place.parent}:$PATH"`, in the start file of your shell',
-        )  # fmt: skip
+        if shutil.which("claude", path=around.environ.get("PATH", "")) is None:
+            yield warning(
+                f"Claude Code is {found}, and that is not in PATH.", "`claude` does not start it.",
+                f'`export PATH="{os.path.dirname(found)}:$PATH"`, in the start file of your shell',
+            )  # fmt: skip
     elif not around.sessions:
         yield failure(
             "Claude Code was not found.", "Messages are kept, and nobody reads them.",
@@ -75,8 +75,3 @@ def _ask(program: str, environ: Mapping[str, str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout
-
-
-def _elsewhere(environ: Mapping[str, str]) -> Path | None:
-    home = environ.get("HOME", "")
-    return next((place for name in _USUAL if home and (place := Path(home, name)).exists()), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -9,17 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from channeld import __version__
-from channeld.cli.doctor.claude import command_of
+from channeld.cli.claude_plugin import PLUGIN, marketplace_folder
+from channeld.cli.doctor.claude import command_of, version_of
 from channeld.cli.doctor.finding import Finding, failure, note, ok, warning
 from channeld.cli.doctor.surroundings import Surroundings
-from channeld.cli.shim_host import PACKAGE_ROOT
 from channeld.core.listening import SERVER_NAME
+from channeld.paths import find_paths
 
-_MARKETPLACES: Final = ("channeld/_data", ".")
-"""Folders of the package with the marketplace: of an installed one, and of a checkout."""
-_UPDATE: Final = (
-    "`claude plugin marketplace update channeld && claude plugin update channeld@channeld`, then restart Claude Code"
-)
+_RESTART: Final = "then restart Claude Code"
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
@@ -55,28 +53,44 @@ def _look(around: Surroundings, key: str, folder: Path, version: str, enabled: d
             f"The plugin {key} is not switched on for all your projects.", "It may be for some.",
             f"`claude plugin enable {key}`",
         )  # fmt: skip
-    if version and version != __version__:
-        yield warning(f"The plugin is {version}, channeld {__version__}.", "It may lack what is new.", _UPDATE)
-    command = command_of(folder)
-    if command and "/" not in command and shutil.which(command, path=around.environ.get("PATH", "")) is None:
+    if (version := version_of(folder) or version) and version != __version__:
+        yield warning(
+            f"The plugin is {version}, channeld {__version__}.", "It may lack what is new.",
+            f"{_install(around)}, {_RESTART}",
+        )  # fmt: skip
+    if folder.is_dir() and not _finds_us(around, command_of(folder)):
         yield failure(
-            f"The command `{command}` is not in the PATH of this terminal.",
-            "The plugin starts it by that name: a session that is started here has no channel.",
+            "The plugin would not find `channeld`: it is not in the PATH of this terminal.",
+            "A session that is started here has no channel.",
             "`pipx ensurepath` or `uv tool update-shell`, then open a new terminal",
         )  # fmt: skip
 
 
+def _finds_us(around: Surroundings, command: str) -> bool:
+    """Tell whether a plugin with this command finds the program: a bare name in PATH, else where its own looks too."""
+    if command not in {"channeld", "sh"}:
+        return True
+    own = {name: value for name, value in around.environ.items() if name != "CHANNELD_HOME"}
+    places = [str(find_paths(own).launcher.parent), str(Path(own.get("HOME", "/"), ".local", "bin"))]
+    searched = [around.environ.get("PATH", ""), *(places if command == "sh" else [])]
+    return shutil.which("channeld", path=os.pathsep.join(searched)) is not None
+
+
+def _install(around: Surroundings) -> str:
+    """Return the command that puts the plugin in, or a copy of this version."""
+    if not around.environ.get("CHANNELD_HOME"):
+        return "`channeld install`"
+    folder = shlex.quote(str(marketplace_folder()))
+    return f"`claude plugin marketplace add {folder} && claude plugin install {PLUGIN}`"
+
+
 def _missing(around: Surroundings) -> Finding:
-    place = next(
-        (root for part in _MARKETPLACES if (root := Path(PACKAGE_ROOT, part)).joinpath(".claude-plugin").is_dir()), ""
-    )
-    add = f"`claude plugin marketplace add {shlex.quote(str(place))} && claude plugin install channeld@channeld`"
     if any(session["listening"] == "yes" for session in around.sessions):
         return note(
             "channeld's plugin is not installed; a session listens without it.",
-            "Turns, questions and receipts need the plugin.", add,
+            "Turns, questions and receipts need the plugin.", _install(around),
         )  # fmt: skip
     return warning(
         "channeld's plugin is not installed in Claude Code.",
-        "A session has channeld only where its project has a .mcp.json for it.", add,
+        "A session has channeld only where its project has a .mcp.json for it.", _install(around),
     )  # fmt: skip

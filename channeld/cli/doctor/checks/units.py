@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from channeld import __version__
-from channeld.cli.doctor import systemd
+from channeld.cli import service
 from channeld.cli.doctor.finding import Finding, failure, note, ok, warning
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.cli.service_unit import is_ours
@@ -18,7 +17,6 @@ from channeld.cli.shim_host import Places
 
 _CONFIG_STATUS: Final = "78"
 _PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "ExecMainStatus")
-_JOURNAL: Final = "`journalctl --user -u channeld`"
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
@@ -48,8 +46,8 @@ def check(around: Surroundings) -> Iterator[Finding]:
     listening = service.with_suffix(".socket")
     units = [service.name, *([listening.name] if listening.exists() else [])]
     try:
-        found = [finding for unit in units for finding in _look(around, unit, units)]
-    except systemd.NoSystemd:
+        found = [finding for unit in units for finding in _look(around, unit)]
+    except OSError:
         yield note("There is a unit, and no systemd here that could run it.", "", "`channeld start`")
         return
     yield from found or [ok("The service is as it should be.")]
@@ -63,8 +61,8 @@ def _program(text: str) -> str | None:
     return re.sub(r"%%|\$\$|\\.", lambda escape: escape[0][-1], found[1])
 
 
-def _look(around: Surroundings, unit: str, units: list[str]) -> Iterator[Finding]:
-    told = systemd.show(unit, *_PROPERTIES)
+def _look(around: Surroundings, unit: str) -> Iterator[Finding]:
+    told = service.properties(*_PROPERTIES, unit=unit)
     state = told.get("ActiveState")
     if not told:
         yield warning(
@@ -74,11 +72,11 @@ def _look(around: Surroundings, unit: str, units: list[str]) -> Iterator[Finding
     elif told.get("LoadState") != "loaded":
         yield failure(f"systemd has not loaded {unit}.", "It does not start.", "`systemctl --user daemon-reload`")
     elif state == "failed":
-        yield _failed(around, unit, told, units)
+        yield _failed(around, unit, told)
     elif told.get("SubState") == "auto-restart":
         yield failure(
             f"{unit} keeps ending ({told.get('Result')}, status {told.get('ExecMainStatus')}).",
-            "systemd starts it again and again.", _JOURNAL,
+            "systemd starts it again and again.", f"`{service.JOURNAL}`",
         )  # fmt: skip
     elif told.get("UnitFileState") == "disabled":
         yield warning(f"{unit} is not enabled.", "It does not start with your login.", "`channeld install`")
@@ -88,7 +86,7 @@ def _look(around: Surroundings, unit: str, units: list[str]) -> Iterator[Finding
         )
 
 
-def _failed(around: Surroundings, unit: str, told: dict[str, str], units: list[str]) -> Finding:
+def _failed(around: Surroundings, unit: str, told: dict[str, str]) -> Finding:
     how = (
         f"{told.get('Result')}, status {told.get('ExecMainStatus')}" if "ExecMainStatus" in told else told.get("Result")
     )
@@ -97,14 +95,20 @@ def _failed(around: Surroundings, unit: str, told: dict[str, str], units: list[s
     fix = (
         "Mend the configuration, see above. Then: channeld start"
         if hopeless
-        else f"See {_JOURNAL}. Then: channeld start"
+        else f"See `{service.JOURNAL}`. Then: channeld start"
     )
     return failure(
         f"{unit} has failed ({how}).", "systemd does not start it again by itself.", fix,
-        None if hopeless or meant else partial(_start, units),
+        None if hopeless or meant else _start,
     )  # fmt: skip
 
 
-def _start(units: list[str]) -> str:
-    systemd.start(*units)
-    return f"{' and '.join(units)} {'was' if len(units) == 1 else 'were'} started again."
+def _start() -> str:
+    """Start the units, whatever has become of them before.
+
+    Raises:
+        OSError: systemd did not do it.
+    """
+    if why := service.start():
+        raise OSError(why)
+    return "The service was started again."
