@@ -162,11 +162,12 @@ def token_file(patient, worker="telegram"):
     return patient.paths.credentials / f"{worker}.token"
 
 
-def open_way(patient):
-    """Let others as far as to a token, and read it."""
-    for folder in (patient.home, patient.home / ".config", patient.paths.config, patient.paths.credentials):
-        folder.chmod(0o711)
-    token_file(patient).chmod(0o644)
+def open_way(patient, target, mode):
+    """Let others pass as far as to a place, and look into it."""
+    for folder in (patient.home, *target.parents):
+        if folder.is_relative_to(patient.home):
+            folder.chmod(0o711)
+    target.chmod(mode)
 
 
 def log_out(patient):
@@ -274,7 +275,10 @@ CASES = [
     Case("versions", "old daemon", W, "The daemon is 0.0.9", "channeld restart",
          lambda p: p.status["daemon"].update(version="0.0.9"), lambda p: p.status["daemon"].update(version="0.1.0")),
     Case("versions", "old shim", W, "shop (0.0.9)", "Restart Claude Code", *session(shim_version="0.0.9")),
-    Case("file modes", "way to a token", F, "channeld and 2 others: open to others (mode 0711)", "chmod 700", open_way),
+    Case("file modes", "way to a token", F, "channeld and 2 others: open to others (mode 0711)", "chmod 700",
+         lambda p: open_way(p, token_file(p), 0o644)),
+    Case("file modes", "way to the settings", W, "channeld: open to others (mode 0755)", "chmod 700",
+         lambda p: open_way(p, p.paths.config, 0o755)),
     Case("file modes", "token in a closed folder", W, "telegram.token: open to others (mode 0644)", "chmod 600",
          lambda p: token_file(p).chmod(0o644)),
     Case("file modes", "mailbox", W, "channeld.db: open to others (mode 0640)", "chmod 600",

@@ -22,6 +22,7 @@ class _Fault(StrEnum):
     SHUT = "shut"  # its owner may not do all that is needed
     OPEN = "open"  # others get at it
     SHIELDED = "shielded"  # open, but in a closed folder
+    SETTINGS = "settings"  # others get at the folder of the settings, and no further
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
@@ -29,7 +30,11 @@ def check(around: Surroundings) -> Iterator[Finding]:
     found: dict[_Fault, list[Path]] = {}
     for place in _places(around.paths):
         if (fault := _fault_of(place, around.uid)) is not None:
+            if fault is _Fault.OPEN and place == around.paths.config:
+                fault = _Fault.SETTINGS
             found.setdefault(fault, []).append(place)
+    if _Fault.OPEN in found:  # what lies behind is worse, and mended with it
+        found[_Fault.OPEN] = [*found.pop(_Fault.SETTINGS, []), *found[_Fault.OPEN]]
     for fault, places in sorted(found.items()):
         yield _told(fault, places)
     if not found:
@@ -83,6 +88,8 @@ def _told(fault: _Fault, places: Sequence[Path]) -> Finding:
         case _Fault.OPEN:
             why = "Messages and files lie there. Whoever has read a token is the bot."
             return failure(f"{which}: open to others (mode {mode:04o}).", why, fix, mend)
+        case _Fault.SETTINGS:
+            return warning(f"{which}: open to others (mode {mode:04o}).", "They can read your settings.", fix, mend)
         case _Fault.SHIELDED:
             why = "Only a folder above keeps others out."
             return warning(f"{which}: open to others (mode {mode:04o}).", why, fix, mend)
