@@ -15,7 +15,7 @@ from channeld.cli.doctor.surroundings import Surroundings
 from channeld.core.listening import SERVER_NAME
 
 _ENTRY: Final = f'{{"marketplace": "{SERVER_NAME}", "plugin": "{SERVER_NAME}"}}'
-_DROPS: Final = "Then a session drops every message without a word."
+_DROPS: Final = "Then a session drops every message, and says so only at its start."
 
 
 def check(around: Surroundings) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def check(around: Surroundings) -> Iterator[Finding]:
     elif isinstance(allowed, list) and not any(_is_ours(entry) for entry in allowed):
         yield warning(
             "allowedChannelPlugins in the managed settings leaves channeld out.",
-            "With `claude --channels` a session drops every message; with the development flag it does not.",
+            "`claude --channels` does not let it in then; the development flag does.",
             f"Whoever administers it adds `{_ENTRY}` there ({place}).",
         )
     elif allowed is None:
