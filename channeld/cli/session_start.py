@@ -153,7 +153,9 @@ def wait_ready(paths: Paths, files: SessionFiles, limit_s: float = READY_LIMIT_S
         if line and line != told:
             told = line
             say(line)
-        if report is not None and report.phase is Phase.RUNNING:
+        if report is None or report.phase is not Phase.RUNNING:
+            running_since = None
+        else:
             running_since = running_since or time.monotonic()
             connected = connection_of(_ask_sessions(paths), files.name, report)
             if connected is not None and connected["listening"] != "yes":

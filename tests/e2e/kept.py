@@ -38,7 +38,6 @@ class Keeping:
         known = dict(line.split("=", 1) for line in lab._environment())
         told = {name: known[name] for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "DISABLE_AUTOUPDATER")}
         told |= {
-            "CHANNELD_NO_START": "1",
             "PATH": f"{programs}:{known['PATH']}",
             "PYTHONPATH": f"{ROOT}:{ROOT}/workers",
         }
@@ -59,7 +58,7 @@ class Keeping:
         """Run ``channeld session …``."""
         environment = {
             "HOME": str(self._lab.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SHELL": "/bin/bash",
-            "CHANNELD_HOME": str(self._channeld_home),
+            "CHANNELD_HOME": str(self._channeld_home), "CHANNELD_NO_START": "1",
         }  # fmt: skip
         settings = [f"{name}={value}" for name, value in environment.items()]
         command = [sys.executable, "-m", "channeld.cli.entry", "session", *words]

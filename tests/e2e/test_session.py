@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.doubles.daemon import Daemon
 from tests.e2e.chat import Chat
 from tests.e2e.kept import Keeping
-from tests.e2e.lab import ClaudeLab
+from tests.e2e.lab import ROOT, ClaudeLab
 from tests.e2e.sessions import session_where
+
+WITH_SYSTEMD = Path(__file__).with_name("with_user_systemd")
 
 
 @pytest.fixture
@@ -61,3 +68,19 @@ async def test_a_folder_that_is_not_trusted_is_a_persons_to_trust(daemon: Daemon
     assert "channeld session attach api" in started.stderr
     listed = json.loads((await keeping.session("list", "--json")).stdout)["sessions"]
     assert listed[0]["state"] == "asking"
+
+
+async def test_systemd_keeps_a_session(lab: ClaudeLab, tmp_path: Path):
+    """The whole story, see ``session_story``: what it printed is shown where it fails."""
+    person = Keeping(lab, tmp_path)
+    await person.prepare()
+    with tempfile.TemporaryDirectory(prefix="cd") as runtime:
+        environment = {"HOME": str(lab.home), "XDG_RUNTIME_DIR": runtime, "PATH": os.environ["PATH"]}
+        told = await asyncio.to_thread(
+            lambda: subprocess.run(
+                [*lab.model.join, WITH_SYSTEMD, sys.executable, "-m", "tests.e2e.session_story", str(lab.project)],
+                cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170,
+                env={**environment, "LANG": "C.UTF-8", "SHELL": "/bin/bash", "PYTHONPATH": f"{ROOT}:{ROOT}/workers"},
+            )
+        )  # fmt: skip
+    assert told.returncode == 0, told.stdout + told.stderr
