@@ -22,7 +22,7 @@ from channeld.cli.claude_settings import managed_settings
 from channeld.cli.session_environment import link_agent, login_shell, session_environment, through_shell
 from channeld.cli.session_files import Declared, Report, SessionFiles
 from channeld.cli.tmux import Pane, TerminalError, Tmux
-from channeld.core.kept_session import Phase
+from channeld.core.kept_session import ENDED, Phase
 from channeld.core.lifecycle import EXIT_BAD_CONFIG
 from channeld.core.opt_in import OptIn, choose, command_line
 from channeld.core.restart import INTENSITY, PERIOD_S, RestartPolicy, Verdict
@@ -30,7 +30,7 @@ from channeld.core.terminal_screen import ASKED, Shown, last_words, may_accept, 
 
 _LOOK_EVERY_S: Final = 0.25
 _ASKS_AFTER_S: Final = 2.0  # a screen that is being drawn says all sorts of things
-_UNKNOWN_AFTER_S: Final = 20.0  # a shell's start may take its time
+_UNKNOWN_AFTER_S: Final = 30.0  # a shell's start may take its time
 _PRESS_AGAIN_S: Final = 3.0  # a key that came before it was listened for is lost
 _MOST_PRESSES: Final = 3
 _END_S: Final = 8.0
@@ -58,7 +58,11 @@ class Keeper:
         self._tmux = Tmux(files.socket)
         self._restarts = RestartPolicy()
         self._again = declared.begun
+        before = files.report()
+        self._is_successor = before is not None and before.pid != 0 and before.phase not in ENDED
         self._report = Report(os.getpid(), Phase.STARTING, time.time())
+        if before is not None and self._is_successor:
+            self._report = replace(self._report, restarts=before.restarts)
         self._wake, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._stopping = False
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,6 +76,9 @@ class Keeper:
                 pane = self._tmux.pane()
                 if pane is None or pane.is_dead:  # else: what a keeper that was killed has left
                     pane = self._start()
+                    if self._is_successor:  # what a keeper that was killed could not leave
+                        self._count()
+                self._is_successor = False
                 self._tell(Phase.STARTING, way=str(self._opt_in().way), claude_pid=pane.pid)
                 self._watch(pane)
                 if not self._stopping:
@@ -159,14 +166,15 @@ class Keeper:
                 f"Claude Code ended {INTENSITY + 1} times within {PERIOD_S / 60:.0f} minutes; last: {how}"
                 f"{f', {words}' if words else ''}."
             )
-        self._report = replace(self._report, restarts=self._report.restarts + 1)
+        self._count()
         self._tell(Phase.WAITING, f"Claude Code has ended: {how}.", claude_pid=None)
         self._wait(None, decision.delay_s)
 
     def _ended_pane(self) -> Pane | None:
         """Return the program that has ended, when tmux knows how; None if the terminal is gone too."""
         end = time.monotonic() + _STATUS_S
-        while (pane := self._tmux.pane()) is not None and not pane.is_dead and time.monotonic() < end:
+        while (pane := self._tmux.pane()) is not None and pane.status is None and time.monotonic() < end:
+            self._tmux.reap()
             time.sleep(_STATUS_S / 50)
         return pane
 
@@ -182,6 +190,9 @@ class Keeper:
         self._tmux.end()
 
     # -- inside
+
+    def _count(self) -> None:
+        self._report = replace(self._report, restarts=self._report.restarts + 1)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True

@@ -34,6 +34,8 @@ READY_LIMIT_S: Final = 90.0
 _LOOK_EVERY_S: Final = 0.1
 _ATTACH_S: Final = 20.0
 """From Claude Code's prompt to its plugin's attaching."""
+_KEEPER_S: Final = 10.0
+"""How long a keeper may take until it is there."""
 _STOP_S: Final = 30.0
 _PRINTING: Final = frozenset({"-p", "--print"})
 
@@ -144,25 +146,27 @@ class Outcome:
 def wait_ready(paths: Paths, files: SessionFiles, limit_s: float = READY_LIMIT_S) -> Outcome:
     """Wait until messages reach Claude, or until it is clear why they do not, and tell how far it is."""
     attach = f"channeld session attach {files.name}"
-    end, told, running_since = time.monotonic() + limit_s, "", None
-    while time.monotonic() < end:
+    begun, told, running_since = time.monotonic(), "", None
+    while (now := time.monotonic()) < begun + limit_s:
         report = files.report()
         line, outcome = _judge(report, attach)
         if outcome is not None:
             return outcome
+        if now - begun > _KEEPER_S and not files.is_kept():
+            return Outcome(False, "What keeps it has ended without a word.", _journal(files))
         if line and line != told:
             told = line
             say(line)
         if report is None or report.phase is not Phase.RUNNING:
             running_since = None
         else:
-            running_since = running_since or time.monotonic()
+            running_since = running_since or now
             connected = connection_of(_ask_sessions(paths), files.name, report)
             if connected is not None and connected["listening"] != "yes":
                 return Outcome(False, f"It does not listen: {connected['reason']}.", connected["mend"])
             if connected is not None and connected["ready"]:
                 return Outcome(True)
-            if connected is None and time.monotonic() - running_since > _ATTACH_S:
+            if connected is None and now - running_since > _ATTACH_S:
                 why = (
                     "Claude Code runs, but not its `channeld mcp`: channeld may not be in the PATH of your login shell."
                 )
@@ -194,6 +198,13 @@ def connection_of(sessions: list[dict[str, Any]], name: str, report: Report) -> 
     named = [each for each in sessions if each["name"] == name and each["state"] == "attached"]
     exact = [each for each in named if each["claude_pid"] == report.claude_pid]
     return next(iter(exact or named), None)
+
+
+def _journal(files: SessionFiles) -> str:
+    """Return where a keeper's words can be read."""
+    if session_unit.is_usable(os.environ):
+        return f"journalctl --user -u claude-session@{files.name}"
+    return f"Look at {files.error_log}."
 
 
 def _ask_sessions(paths: Paths) -> list[dict[str, Any]]:

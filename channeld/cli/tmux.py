@@ -7,6 +7,7 @@ nobody looks at, would decide over a program that nobody looks at.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -66,7 +67,7 @@ class Tmux:
             self._tmux("clear-history", "-t", _TARGET)
             return
         size = ("-x", str(_COLUMNS), "-y", str(_ROWS))
-        setting = [word for option in _OPTIONS for word in ("set-option", *option, ";")]
+        setting = [word for option in _OPTIONS for word in ("set-option", "-q", *option, ";")]
         self._tmux(
             *setting, "new-session", "-d", "-s", _TARGET, *size, "-c", str(folder), "--", *command, environ=environ
         )
@@ -86,8 +87,8 @@ class Tmux:
         pid, _, end = told.strip().partition(" ")
         if not pid.isdigit():
             return None
-        dead, status, signal = end.split(":")
-        return Pane(int(pid), int(status) if status else -int(signal) if signal else None, dead == "1")
+        dead, status, number = end.split(":")
+        return Pane(int(pid), int(status) if status else -int(number) if number else None, dead == "1")
 
     def screen(self, *, history: bool = False) -> str:
         """Return what is on the screen, and with ``history`` also what has left it; empty without a terminal."""
@@ -99,6 +100,17 @@ class Tmux:
     def press(self, key: str) -> None:
         """Press one key, by tmux's name for it: ``Enter``."""
         self._tmux("send-keys", "-t", _TARGET, key)
+
+    def reap(self) -> None:
+        """Have the server ask how the program ended.
+
+        Seen with tmux 3.3a: where the terminal's end is read just before the signal of the process's end comes, the
+        server never asks, and the process stays a zombie.
+        """
+        try:
+            os.kill(int(self._tmux("display-message", "-p", "#{pid}")), signal.SIGCHLD)
+        except (TerminalError, ProcessLookupError):
+            pass
 
     def end(self) -> None:
         """End the terminal, and with SIGHUP what runs in it."""

@@ -25,12 +25,15 @@ class Keeping:
         self._lab, self._channeld_home = lab, home
         self._prefix: list[str] = []
 
-    async def prepare(self, *, managed: bool = False, trusted: bool = True) -> None:
+    async def prepare(
+        self, *, managed: bool = False, plugin: bool = True, trusted: bool = True, logged_in: bool = True
+    ) -> None:
         """Furnish the home: what a session needs is in the start files of the login shell, and there alone."""
         lab = self._lab
-        await lab.furnish()
-        await lab.claude("plugin", "marketplace", "add", str(ROOT))
-        await lab.claude("plugin", "install", PLUGIN.partition(":")[2])
+        await lab.furnish(None if plugin else {"command": "channeld", "args": ["mcp"]})
+        if plugin:
+            await lab.claude("plugin", "marketplace", "add", str(ROOT))
+            await lab.claude("plugin", "install", PLUGIN.partition(":")[2])
         programs = lab.folder / "bin"
         programs.mkdir()
         (programs / "claude").symlink_to(claude_binary())
@@ -41,6 +44,8 @@ class Keeping:
             "PATH": f"{programs}:{known['PATH']}",
             "PYTHONPATH": f"{ROOT}:{ROOT}/workers",
         }
+        if not logged_in:
+            del told["ANTHROPIC_API_KEY"]
         lines = [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
         (lab.home / ".profile").write_text("\n".join(["echo welcome", *lines, ""]))
         if not trusted:

@@ -81,6 +81,7 @@ def kept_by_systemd() -> None:
     os.kill(int(shown("MainPID")), signal.SIGKILL)
     until(lambda: listed()["claude_pid"] not in {None, before} and listed()["ready"], "another one")
     assert not Path(f"/proc/{before}").exists()
+    assert listed()["restarts"] == 1
     answered("back again")
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from channeld.cli.session_files import SessionFiles
+from channeld.cli.tmux import Tmux
 from tests.doubles.daemon import Daemon
 from tests.e2e.chat import Chat
 from tests.e2e.kept import Keeping
@@ -31,12 +33,16 @@ async def keeping(daemon: Daemon, lab: ClaudeLab) -> AsyncIterator[Keeping]:
     await person.session("stop", "api")
 
 
-@pytest.mark.parametrize(("managed", "way"), [(False, "development"), (True, "managed")])
+@pytest.mark.parametrize(
+    ("furniture", "way"),
+    [({}, "development"), ({"managed": True}, "managed"), ({"plugin": False}, "development")],
+    ids=["development", "managed", "server of the project"],
+)
 async def test_a_session_is_started_answers_and_comes_back(
-    daemon: Daemon, chat: Chat, lab: ClaudeLab, keeping: Keeping, managed: bool, way: str
+    daemon: Daemon, chat: Chat, lab: ClaudeLab, keeping: Keeping, furniture: dict[str, bool], way: str
 ):
     """Ready means that a message is answered; one that is killed goes on with its conversation; stopped, it is gone."""
-    await keeping.prepare(managed=managed)
+    await keeping.prepare(**furniture)
     started = await keeping.session("start", "api", "--dir", str(lab.project))
     assert started.returncode == 0, started.stdout + started.stderr
     assert "api is ready" in started.stdout
@@ -68,6 +74,28 @@ async def test_a_folder_that_is_not_trusted_is_a_persons_to_trust(daemon: Daemon
     assert "channeld session attach api" in started.stderr
     listed = json.loads((await keeping.session("list", "--json")).stdout)["sessions"]
     assert listed[0]["state"] == "asking"
+    # Somebody looks, and says yes; what is asked next is the channel's question again.
+    for key in ("Down", "Enter"):
+        Tmux(SessionFiles(daemon.paths, "api").socket).press(key)
+    await session_where(daemon, lambda session: session["ready"] and session["listening"] == "yes")
+
+
+async def test_one_that_nobody_has_spoken_to_comes_back_too(daemon: Daemon, lab: ClaudeLab, keeping: Keeping):
+    """There is no conversation to go on with: Claude Code says so, and is started without."""
+    await keeping.prepare(managed=True)
+    assert (await keeping.session("start", "api", "--dir", str(lab.project))).returncode == 0
+    session = await session_where(daemon, lambda session: session["ready"])
+    os.kill(session["claude_pid"], signal.SIGTERM)
+    await session_where(daemon, lambda other: other["ready"] and other["claude_pid"] != session["claude_pid"])
+    listed = json.loads((await keeping.session("list", "--json")).stdout)["sessions"]
+    assert listed[0]["restarts"] == 2
+
+
+async def test_without_a_login_it_says_so(daemon: Daemon, lab: ClaudeLab, keeping: Keeping):
+    """Claude Code runs, and cannot answer."""
+    await keeping.prepare(logged_in=False)
+    started = await keeping.session("start", "api", "--dir", str(lab.project))
+    assert (started.returncode, "asks for your login (/login)" in started.stderr) == (1, True)
 
 
 async def test_systemd_keeps_a_session(lab: ClaudeLab, tmp_path: Path):

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from channeld.cli.session_files import SessionFiles
+from channeld.cli.session_files import Declared, SessionFiles
 from channeld.cli.tmux import Tmux
+from channeld.core.opt_in import PLUGIN
 from tests.doubles.daemon import Daemon
 from tests.doubles.terminal import on_terminal
 
@@ -296,3 +297,27 @@ async def test_a_daemon_that_was_stopped_stays_so(person: Person):
     """The start says what to do, and starts nothing."""
     await asyncio.to_thread(person.daemon.cli, "stop")
     assert "Try: channeld start" in (await person.session("start", "api", status=1)).stderr
+
+
+async def test_a_session_has_one_keeper(person: Person):
+    """A second one ends, in a way that systemd does not mend."""
+    lock = person.files.hold()
+    assert lock is not None
+    person.files.declare(Declared(str(person.project), PLUGIN))
+    kept = await asyncio.to_thread(
+        lambda: subprocess.run(
+            [sys.executable, "-m", "channeld.cli.entry", "session", "keep", "api"],
+            env=person.environment, capture_output=True, text=True, timeout=60,
+        )
+    )  # fmt: skip
+    os.close(lock)
+    assert (kept.returncode, "kept by another process" in kept.stderr) == (78, True)
+
+
+async def test_a_start_says_where_a_keeper_left_its_words(person: Person):
+    """One that has ended without telling anything, as after an error of ours."""
+    (person.daemon.paths.run / "session-api.lock").mkdir()
+    done = await person.session("start", "api", status=1)
+    assert "has ended without a word" in done.stderr and str(person.files.error_log) in done.stderr
+    assert "Error: " in person.errors()
+    (person.daemon.paths.run / "session-api.lock").rmdir()
