@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from itertools import pairwise
+from itertools import dropwhile, pairwise, takewhile
 from typing import Final
 
 _BLANKS: Final = re.compile(r"\s+")
 _RULE: Final = re.compile(r"^\s*─{8,}")
 _CHOICE: Final = re.compile(r"^\s*❯ \S", re.MULTILINE)
 _WARNING: Final = "WARNING: Loading development channels"
+_BAR: Final = "▎"
 _CONFIRM: Final = "Enter to confirm"
 _ACCEPTED: Final = "❯ 1. I am using this for local development 2. Exit"
 
@@ -88,7 +89,9 @@ def may_accept(screen: str, channel: str) -> bool:
 
 def muted(screen: str) -> str:
     """Return why Claude Code drops what channels give it, as its first screen tells; empty: nothing is told of that."""
-    text = _BLANKS.sub(" ", screen.replace("▎", " "))
+    lines = dropwhile(lambda line: not line.startswith(_BAR), screen.splitlines())
+    notes = takewhile(lambda line: line.startswith(_BAR), lines)  # the first ones: what follows may be a conversation
+    text = _BLANKS.sub(" ", " ".join(line.removeprefix(_BAR) for line in notes))
     return next((why for words, why in _MUTED.items() if words in text), "")
 
 

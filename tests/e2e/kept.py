@@ -9,12 +9,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.lab import PLUGIN, ROOT, ClaudeLab, claude_binary
 
 LIMIT_S = 150.0
-MANAGED = {"channelsEnabled": True, "allowedChannelPlugins": [{"marketplace": "channeld", "plugin": "channeld"}]}
+ALLOWED = {"channelsEnabled": True, "allowedChannelPlugins": [{"marketplace": "channeld", "plugin": "channeld"}]}
 IN_OWN_ETC = 'mount --bind "$1" /etc && shift && exec "$@"'
 
 
@@ -26,7 +28,12 @@ class Keeping:
         self._prefix: list[str] = []
 
     async def prepare(
-        self, *, managed: bool = False, plugin: bool = True, trusted: bool = True, logged_in: bool = True
+        self,
+        *,
+        managed: Mapping[str, Any] | None = None,
+        plugin: bool = True,
+        trusted: bool = True,
+        logged_in: bool = True,
     ) -> None:
         """Furnish the home: what a session needs is in the start files of the login shell, and there alone."""
         lab = self._lab
@@ -52,11 +59,11 @@ class Keeping:
             state = json.loads((lab.home / ".claude.json").read_text())
             state["projects"] = {}
             (lab.home / ".claude.json").write_text(json.dumps(state))
-        if managed:
+        if managed is not None:
             etc = lab.folder / "etc"
             await asyncio.to_thread(shutil.copytree, "/etc", etc, symlinks=True)
             (etc / "claude-code").mkdir(exist_ok=True)
-            (etc / "claude-code" / "managed-settings.json").write_text(json.dumps(MANAGED))
+            (etc / "claude-code" / "managed-settings.json").write_text(json.dumps(managed))
             self._prefix = ["unshare", "--mount", "sh", "-c", IN_OWN_ETC, "sh", str(etc)]
 
     async def session(self, *words: str) -> subprocess.CompletedProcess[str]:

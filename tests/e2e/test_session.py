@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from channeld.cli.session_files import SessionFiles
 from channeld.cli.tmux import Tmux
 from tests.doubles.daemon import Daemon
 from tests.e2e.chat import Chat
-from tests.e2e.kept import Keeping
+from tests.e2e.kept import ALLOWED, Keeping
 from tests.e2e.lab import ROOT, ClaudeLab
 from tests.e2e.sessions import session_where
 
@@ -35,11 +36,11 @@ async def keeping(daemon: Daemon, lab: ClaudeLab) -> AsyncIterator[Keeping]:
 
 @pytest.mark.parametrize(
     ("furniture", "way"),
-    [({}, "development"), ({"managed": True}, "managed"), ({"plugin": False}, "development")],
+    [({}, "development"), ({"managed": ALLOWED}, "managed"), ({"plugin": False}, "development")],
     ids=["development", "managed", "server of the project"],
 )
 async def test_a_session_is_started_answers_and_comes_back(
-    daemon: Daemon, chat: Chat, lab: ClaudeLab, keeping: Keeping, furniture: dict[str, bool], way: str
+    daemon: Daemon, chat: Chat, lab: ClaudeLab, keeping: Keeping, furniture: dict[str, Any], way: str
 ):
     """Ready means that a message is answered; one that is killed goes on with its conversation; stopped, it is gone."""
     await keeping.prepare(**furniture)
@@ -82,7 +83,7 @@ async def test_a_folder_that_is_not_trusted_is_a_persons_to_trust(daemon: Daemon
 
 async def test_one_that_nobody_has_spoken_to_comes_back_too(daemon: Daemon, lab: ClaudeLab, keeping: Keeping):
     """There is no conversation to go on with: Claude Code says so, and is started without."""
-    await keeping.prepare(managed=True)
+    await keeping.prepare(managed=ALLOWED)
     assert (await keeping.session("start", "api", "--dir", str(lab.project))).returncode == 0
     session = await session_where(daemon, lambda session: session["ready"])
     os.kill(session["claude_pid"], signal.SIGTERM)
@@ -91,11 +92,21 @@ async def test_one_that_nobody_has_spoken_to_comes_back_too(daemon: Daemon, lab:
     assert listed[0]["restarts"] == 2
 
 
-async def test_without_a_login_it_says_so(daemon: Daemon, lab: ClaudeLab, keeping: Keeping):
-    """Claude Code runs, and cannot answer."""
-    await keeping.prepare(logged_in=False)
+@pytest.mark.parametrize(
+    ("furniture", "told"),
+    [
+        ({"logged_in": False}, "asks for your login (/login)"),
+        ({"managed": {"permissions": {}}}, "managed settings do not allow channels"),
+    ],
+    ids=["no login", "blocked"],
+)
+async def test_one_that_can_answer_nothing_says_so(
+    daemon: Daemon, lab: ClaudeLab, keeping: Keeping, furniture: dict[str, Any], told: str
+):
+    """Claude Code runs, its server is attached, and no message would be answered."""
+    await keeping.prepare(**furniture)
     started = await keeping.session("start", "api", "--dir", str(lab.project))
-    assert (started.returncode, "asks for your login (/login)" in started.stderr) == (1, True)
+    assert (started.returncode, told in started.stderr) == (1, True)
 
 
 async def test_systemd_keeps_a_session(lab: ClaudeLab, tmp_path: Path):

@@ -138,6 +138,7 @@ def test_that_channels_are_off_is_seen(note, told):
     """Claude Code says it at its start, and nowhere else."""
     assert told in muted(f"▎ {note}\n{PROMPT}")
     assert bool(muted(f"▎ {note}\n{PROMPT}")) is bool(note)
+    assert muted(f"{note}\n{PROMPT}{PROMPT}\n▎ {note}") == ""  # what somebody says is none of its notes
 
 
 def test_the_last_words_are_one_harmless_line():
