@@ -160,9 +160,10 @@ def _entries() -> list[dict[str, Any]]:
         if not kept and phase not in ENDED:  # it was killed, or the machine was
             phase, note = Phase.STOPPED, "What kept it has ended without a word."
         connection = connection_of(connected, files.name, report) if report and kept else None
+        heard = connection is not None and connection["ready"] and connection["listening"] == "yes"
         entries.append({
             "name": files.name, "state": str(phase), "note": note, "project": declared.folder,
-            "arguments": declared.arguments, "ready": bool(connection and connection["ready"]),
+            "arguments": declared.arguments, "ready": heard and phase is Phase.RUNNING and not note,
             "opt_in": report.way if report and report.way else None, "restarts": report.restarts if report else 0,
             "since": report.since if report else None, "claude_pid": report.claude_pid if report and kept else None,
         })  # fmt: skip

@@ -340,8 +340,8 @@ class Session:
         early, self._early = self._early, []
         for events, known in early:
             self._write(events, known)
-        if not self._heard:  # a session that has long been there, or is slow: nothing waits for its answer
-            self._heard = await self._read_so_far("channeld-ready")
+        if not self._heard and self.lease is not None:  # one that has long been there, or is slow: nothing waits for it
+            self._heard = await self._read_so_far(f"channeld-ready-{self.lease.epoch}")
 
     async def _ping(self, last: _Batch, deliveries: list[str]) -> None:
         """Ask whether the client has read everything up to here; it reads in order, so the answer proves it."""

@@ -83,6 +83,13 @@ class Person:
                     return entry
                 await asyncio.sleep(_LOOK_EVERY_S)
 
+    async def tmux(self, *words: str) -> str:
+        """Ask the session's own tmux, and return what it prints."""
+        command = ["tmux", "-S", str(self.files.socket), *words]
+        done = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, text=True, timeout=20))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def starts(self) -> list[dict[str, Any]]:
         """Return how the stand-in was started, each time."""
         return _lines(self.project / "starts.jsonl")
@@ -252,7 +259,14 @@ async def test_attaching_brings_the_agent_of_that_terminal_along(person: Person,
         listening.bind(str(agent))
         words = (sys.executable, "-m", "channeld.cli.entry", "session", "attach", "api")
         environment = {**person.environment, "SSH_AUTH_SOCK": str(agent), "TERM": "xterm", "TMUX": "/another,1,0"}
-        shown = await asyncio.to_thread(on_terminal, environment, *words, typed=[("? for shortcuts", "\x02d")])
+        attaching = asyncio.create_task(asyncio.to_thread(on_terminal, environment, *words))
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                if await person.tmux("list-clients"):
+                    break
+                await asyncio.sleep(_LOOK_EVERY_S)
+        await person.tmux("detach-client", "-s", "claude")  # keys that come all at once are taken for a paste
+        shown = await attaching
     assert "detached" in shown.stdout
     assert os.readlink(person.files.agent) == str(agent)
     assert (await person.listed())["state"] == "running"
@@ -321,3 +335,17 @@ async def test_a_start_says_where_a_keeper_left_its_words(person: Person):
     assert "has ended without a word" in done.stderr and str(person.files.error_log) in done.stderr
     assert "Error: " in person.errors()
     (person.daemon.paths.run / "session-api.lock").rmdir()
+
+
+async def test_ready_means_that_the_first_receipt_came_back():
+    """Attached and listening is not enough; and after a restart of the daemon it is found out anew."""
+    async with Daemon("[workers]\n") as daemon, daemon.client(initialize=False) as client:
+        client.pause_pings()
+        await client.initialize()
+        await daemon.attached(client)
+        (session,) = (await daemon.ask("sessions"))["sessions"]
+        assert (session["listening"], session["ready"]) == ("yes", False)
+        await client.resume_pings()
+        await daemon.status_where(lambda status: [each["ready"] for each in status["sessions"]] == [True])
+        await daemon.restart_after_kill()
+        await daemon.status_where(lambda status: [each["ready"] for each in status["sessions"]] == [True])
