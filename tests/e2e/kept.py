@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.lab import PLUGIN, ROOT, ClaudeLab, claude_binary
+from tests.e2e.sessions import LOOK_EVERY_S
 
 LIMIT_S = 150.0
 ALLOWED = {"channelsEnabled": True, "allowedChannelPlugins": [{"marketplace": "channeld", "plugin": "channeld"}]}
@@ -65,6 +66,15 @@ class Keeping:
             (etc / "claude-code").mkdir(exist_ok=True)
             (etc / "claude-code" / "managed-settings.json").write_text(json.dumps(managed))
             self._prefix = ["unshare", "--mount", "sh", "-c", IN_OWN_ETC, "sh", str(etc)]
+
+    async def has_written(self, text: str) -> None:
+        """Return when Claude Code has a text on the disk."""
+        transcripts = self._lab.home / ".claude" / "projects"
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                if any(text in file.read_text() for file in transcripts.glob("*/*.jsonl")):
+                    return
+                await asyncio.sleep(LOOK_EVERY_S)
 
     async def session(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``channeld session …``."""

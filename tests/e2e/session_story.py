@@ -14,7 +14,7 @@ from typing import Any
 
 from channeld.cli import session_unit
 from channeld.paths import find_paths
-from tests.e2e.service_story import LIMIT_S, channeld, run
+from tests.e2e.service_story import LIMIT_S, channeld, run, status
 
 PORT = 8787
 UNIT = "claude-session@api.service"
@@ -71,6 +71,7 @@ def outlives_the_daemon() -> None:
     before = listed()["claude_pid"]
     run("systemctl", "--user", "restart", "channeld.service")
     until(lambda: listed()["ready"], "ready again")
+    until(lambda: [worker["state"] for worker in status()["workers"]] == ["ready"], "the web chat is back")
     assert listed()["claude_pid"] == before
     answered("still there")
 

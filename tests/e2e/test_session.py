@@ -54,6 +54,7 @@ async def test_a_session_is_started_answers_and_comes_back(
         ("api", "running", True, way)
     ]
 
+    await keeping.has_written("echo: good morning")  # killed before, Claude Code has no conversation to go on with
     os.kill(listed[0]["claude_pid"], signal.SIGKILL)
     await session_where(daemon, lambda session: session["ready"] and session["claude_pid"] != listed[0]["claude_pid"])
     await chat.say("still there")
