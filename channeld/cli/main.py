@@ -23,6 +23,7 @@ from channeld.cli.logs import logs
 from channeld.cli.messages import messages
 from channeld.cli.prompts import prompts
 from channeld.cli.send import send
+from channeld.cli.session import session
 from channeld.cli.setup import setup
 from channeld.cli.status import sessions, status
 from channeld.cli.url import url
@@ -102,7 +103,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 
 for command in (
-    run, start, stop, restart, status, doctor, setup, pair, access, prompts, sessions, messages, send, logs, url, demo,
-    mcp, bind, unbind, import_, install, uninstall, completion,
+    run, start, stop, restart, status, doctor, setup, pair, access, prompts, sessions, session, bind, unbind, messages,
+    send, logs, url, demo, mcp, import_, install, uninstall, completion,
 ):  # fmt: skip
     cli.add_command(command)

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from channeld.cli import service, service_unit
+from channeld.cli import service, service_unit, session_unit
 from channeld.cli.client import ask_or_fail, fail, is_running
 from channeld.cli.daemon import stop_daemon, wait_until_running
 from channeld.paths import Paths, make_all
@@ -94,6 +94,8 @@ def remove(paths: Paths, *, dry_run: bool) -> None:
             click.echo(f"Would remove: {file}")
         return
     check_manager()
+    for session in session_unit.enabled_names(paths):
+        session_unit.stop(session)
     _do("disable", "--now", *started)
     for file in files:
         file.unlink()

@@ -13,10 +13,13 @@ from channeld.cli.shim_start import clean_environment
 
 SOCKET: Final = "channeld.socket"
 SERVICE: Final = "channeld.service"
-UNITS: Final = (SOCKET, SERVICE)
+SESSION: Final = "claude-session@.service"
+UNITS: Final = (SOCKET, SERVICE, SESSION)
 """All that are written, and removed."""
 STARTED: Final = (SOCKET, SERVICE)
 """Those of them that run from the login on."""
+_PROGRAMS: Final = {SERVICE: "channeld.daemon", SESSION: "channeld.cli.entry"}
+"""Modules that the units run."""
 _TEMPLATE: Final = ("channeld/_data/systemd", "systemd")
 """Folders of the package in which the template lies: of an installed one, and of a checkout."""
 _PASSED: Final = re.compile(
@@ -41,7 +44,8 @@ def unit_text(name: str, environ: Mapping[str, str], root: str = PACKAGE_ROOT, e
         for name, value in sorted(passed.items())
         if _PASSED.fullmatch(name) and value.isprintable()
     ]
-    command = " ".join(_word(word, in_command=True) for word in (executable, "-P", "-m", "channeld.daemon"))
+    program = _PROGRAMS.get(name, "")
+    command = " ".join(_word(word, in_command=True) for word in (executable, "-P", "-m", program))
     folder = next(place for part in _TEMPLATE if (place := Path(root, part)).is_dir())
     template = (folder / name).read_text(encoding="utf-8")
     return template.replace("@command@", command).replace("@environment@", "\n".join(settings))

@@ -33,7 +33,8 @@ The MCP server that Claude Code spawns: connects this session to the daemon,
 and starts the daemon if it is not running.
 
 Options:
-  --name NAME                 Name of the session [default: the folder's name]
+  --name NAME                 Name of the session [default: CHANNELD_SESSION,
+                              else the folder's name]
   --listening auto|yes|no     Whether channel events reach Claude; auto reads
                               the flags of the claude process above [auto]
   --plugin                    The Claude Code plugin started it: its channel
@@ -338,7 +339,11 @@ def main(argv: Sequence[str]) -> int:
 
     bridge = shim_bridge.Bridge(
         shim_host.describe_session(
-            options["name"], options["listening"], project, channeld.__version__, plugin="plugin" in options
+            options["name"] or environ.get("CHANNELD_SESSION", ""),
+            options["listening"],
+            project,
+            channeld.__version__,
+            plugin="plugin" in options,
         ),
         started,
         lambda: shim_host.load_handshake(places.cache),

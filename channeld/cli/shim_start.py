@@ -37,6 +37,7 @@ def clean_environment(environ: Mapping[str, str], cwd: str, root: str = PACKAGE_
         root: folder that holds the package. In a checkout the daemon is told where that is; an installed one knows.
     """
     clean = {key: value for key, value in environ.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
+    clean.pop("CHANNELD_SESSION", None)  # the daemon is that of every session
     if own := clean.get("CHANNELD_HOME"):
         clean["CHANNELD_HOME"] = os.path.join(cwd, own)
     if os.path.basename(root) not in {"site-packages", "dist-packages"}:

@@ -45,6 +45,13 @@ def logs(context: click.Context, parameter: click.Parameter, incomplete: str) ->
     return _matching([CompletionItem(file.stem) for file in sorted(folder.glob("*.log"))], incomplete)
 
 
+def kept_sessions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Suggest names of sessions that were started here, which need no daemon."""
+    from channeld.cli.session_files import every_session  # noqa: PLC0415 - only here
+
+    return _matching([CompletionItem(files.name) for files in every_session(find_paths())], incomplete)
+
+
 def chats(context: click.Context, asker: click.Parameter | click.Command, incomplete: str) -> list[CompletionItem]:
     """Suggest chats that have messages."""
     found = _ask("messages", limit=_LATEST).get("messages", [])

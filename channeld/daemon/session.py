@@ -125,6 +125,7 @@ class Session:
         """It has called ``reply``: without hooks the only proof that Claude sees what it is given."""
         self._connection: Connection | None = None
         self._takes_events = False
+        self._heard = False
         self._begun = asyncio.Event()
         self._early: list[tuple[list[StoredEvent], list[int]]] = []  # what came before the client took events
         self._batches: list[_Batch] = []  # pushed and not confirmed, one a ping
@@ -238,7 +239,7 @@ class Session:
             "activity": "working" if since is not None else "idle", "working_on": work.chat if work else None,
             "working_since": since,
             "hooks": self.turns.hooked, "permission_mode": self.turns.permission_mode or None,
-            "proven": self.turns.hooked or self.replied,
+            "proven": self.turns.hooked or self.replied, "ready": self.is_attached and self._heard,
         }  # fmt: skip
 
     def work(self, now: float) -> list[Work]:
@@ -363,6 +364,7 @@ class Session:
             async with asyncio.timeout(_TOOLS_DEADLINE_S):
                 await self._tools_listed.wait()
                 await self._connection.outbound.send_raw_request("ping", None, {"request_id": "channeld-settle"})
+                self._heard = True
         except (TimeoutError, MCPError):
             pass
         await asyncio.sleep(_SETTLE_S)
@@ -384,6 +386,8 @@ class Session:
         early, self._early = self._early, []
         for events, known in early:
             self._write(events, known)
+        if not self._heard and self.lease is not None:  # one that has long been there, or is slow: nothing waits for it
+            self._heard = await self._read_so_far(f"channeld-ready-{self.lease.epoch}")
 
     async def _ping(self, last: _Batch, deliveries: list[str]) -> None:
         """Ask whether the client has read everything up to here; it reads in order, so the answer proves it."""

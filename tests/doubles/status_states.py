@@ -39,7 +39,7 @@ def session(name: str = "shop", **parts: Any) -> dict[str, Any]:
         "client": "claude-code 2.1.330", "listening": "yes", "reason": "", "mend": "", "state": "attached",
         "unconfirmed": 0, "attached_at": NOW - 1800, "shim_version": "0.1.0", "default": True,
         "activity": "idle", "working_on": None, "working_since": None,
-        "hooks": False, "permission_mode": None, "proven": False,
+        "hooks": False, "permission_mode": None, "proven": False, "ready": True,
     }  # fmt: skip
     return idle | parts
 

@@ -10,8 +10,11 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from channeld.cli.session_files import Declared, SessionFiles
 from channeld.core.delivery import EventState, PartState
+from channeld.core.kept_session import Phase
 from channeld.core.lifecycle import WorkerState
+from channeld.core.opt_in import PLUGIN, Way
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.stores import message
@@ -35,7 +38,7 @@ DEFINITIONS = {
     "status": "status", "sessions": "sessions", "messages": "messages", "messages list": "messages",
     "messages search": "messages", "messages show": "show", "messages retry": "show", "messages drop": "show",
     "send": "send", "pair": "pair", "pair list": "pair", "access": "access", "access show": "access",
-    "prompts": "prompts", "prompts list": "prompts", "setup": "setup",
+    "prompts": "prompts", "prompts list": "prompts", "setup": "setup", "session list": "kept",
 }  # fmt: skip
 
 
@@ -95,6 +98,8 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             await worker.accepted("2", text="and this?")
             await daemon.status_where(lambda s: any(x["activity"] == "working" for x in s["sessions"]))
             status = await printed(daemon, "status")
+            SessionFiles(daemon.paths, "api").declare(Declared("/srv/api", PLUGIN, ["--model", "opus"]))
+            kept = await printed(daemon, "session list")
             messages = await printed(daemon, "messages")
             assert messages == await printed(daemon, "messages list", "pager:a")
             look, draft, lost, _ = (str(entry["seq"]) for entry in messages["messages"])
@@ -123,6 +128,7 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
             setting_up = await asyncio.to_thread(daemon.terminal, "setup", "pager", "--json")
             strict("setup").validate(setup := json.loads(setting_up.stdout))
     assert bound == {"chat": "pager:a", "session": "main", "goes_to": "main"}
+    assert [(each["name"], each["state"]) for each in kept["sessions"]] == [("api", "stopped")]
     assert status["outbox"] == [{"worker": "pager", "state": "failed", "count": 1}]
     assert {issue["code"] for issue in status["health"]} == {"platform_slow", "sends_failed"}
     assert sorted(entry["listening"] for entry in sessions["sessions"]) == ["no", "yes"]
@@ -139,7 +145,7 @@ async def test_the_commands_print_what_the_schema_says_and_every_field_of_it():
     assert access["workers"][0]["groups"] == [{"chat": "pager:g", "require_mention": True, "senders": ["7"]}]
     assert (pairing["state"], pairing["by"]) == ("open", None)
     assert [(prompt["state"], prompt["by"]["worker"]) for prompt in prompts["prompts"]] == [("answered", None)]
-    listed = [status, sessions, messages, found, asking, access, prompts]
+    listed = [status, sessions, kept, messages, found, asking, access, prompts]
     printed_keys = [*listed, *shown, dropped, sent, retried, setup, bound]
     promised = {name for key, each in SCHEMA["$defs"].items() if key not in DOCTORS for name in each["properties"]}
     assert seen | {key for data in printed_keys for key in keys_in(data)} == promised
@@ -183,6 +189,7 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
         "setup": "## `channeld setup --json`", "doctor": "## `channeld doctor --json`",
         "finding": "**An entry of `findings`**", "mended": "**An entry of `mended`**",
         "prompt": "**An entry of `prompts`**", "decider": "**`by`**",
+        "kept": "## `channeld session list --json`", "kept_session": "**An entry of `sessions` there**",
     }  # fmt: skip
     after = PAGE.split(headings[name], 1)[1]
     table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)
@@ -190,7 +197,7 @@ def test_the_page_explains_exactly_the_fields_of_the_schema(name):
     assert re.findall(r"^\| `(\w+)` \|", table[0], re.MULTILINE) == list(SCHEMA["$defs"][name]["properties"])
 
 
-@pytest.mark.parametrize("states", [EventState, PartState, WorkerState])
+@pytest.mark.parametrize("states", [EventState, PartState, WorkerState, Phase, Way])
 def test_the_page_names_every_state(states):
     """A reader finds every value of a state that can be printed."""
     assert [state for state in states if f"`{state}`" not in PAGE] == []

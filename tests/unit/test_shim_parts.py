@@ -228,6 +228,11 @@ def test_a_daemon_inherits_nothing_that_is_not_allowed() -> None:
     assert clean == allowed | {"CHANNELD_HOME": "/work/own"}
 
 
+def test_a_daemon_has_no_name_of_a_session() -> None:
+    """It is that of every session."""
+    assert shim_start.clean_environment({"CHANNELD_SESSION": "api"}, "/", root="/v/site-packages") == {}
+
+
 def test_a_daemon_of_a_checkout_is_told_where_its_code_is() -> None:
     """Only the folders of the package: the session's own PYTHONPATH stays behind."""
     clean = shim_start.clean_environment({"PYTHONPATH": "/evil"}, "/", root="/src/channeld")
