@@ -14,11 +14,10 @@ from typing import Final
 
 import click
 
+from channeld.cli.claude_files import MANAGED
 from channeld.cli.claude_plugin import CHANNEL, MARKETPLACE
 from channeld.cli.client import fail, has_terminal
 
-FOLDER: Final = Path("/etc/claude-code")
-"""Claude Code's, on Linux."""
 TEXT: Final = (
     json.dumps({"channelsEnabled": True, "allowedChannelPlugins": [{"marketplace": MARKETPLACE, "plugin": "channeld"}]})
     + "\n"
@@ -29,7 +28,7 @@ _WARNING: Final = (
 )
 
 
-def allow(folder: Path = FOLDER, *, dry_run: bool = False) -> None:
+def allow(folder: Path = MANAGED, *, dry_run: bool = False) -> None:
     """Show what would be written, and write it after a clear yes; what keeps it from being written ends the command.
 
     Args:
@@ -61,7 +60,7 @@ def allow(folder: Path = FOLDER, *, dry_run: bool = False) -> None:
     click.echo(f"Wrote {file}. Start Claude Code with: claude --channels {CHANNEL}")
 
 
-def forbid(folder: Path = FOLDER, *, dry_run: bool = False) -> None:
+def forbid(folder: Path = MANAGED, *, dry_run: bool = False) -> None:
     """Remove what ``allow`` has written, and nothing else."""
     file = own_file(folder)
     if not _is_ours(file):
@@ -79,7 +78,7 @@ def forbid(folder: Path = FOLDER, *, dry_run: bool = False) -> None:
     click.echo(f"Removed {file}.")
 
 
-def is_allowed(folder: Path = FOLDER) -> bool:
+def is_allowed(folder: Path = MANAGED) -> bool:
     """Tell whether ``allow`` has been carried out here."""
     return _is_ours(own_file(folder))
 

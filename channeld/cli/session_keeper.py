@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from channeld.cli.claude_settings import managed_settings
+from channeld.cli.claude_files import read_claude
 from channeld.cli.session_environment import link_agent, login_shell, session_environment, through_shell
 from channeld.cli.session_files import Declared, Report, SessionFiles
 from channeld.cli.tmux import Pane, TerminalError, Tmux
@@ -109,7 +109,8 @@ class Keeper:
         return pane
 
     def _opt_in(self) -> OptIn:
-        return choose(managed_settings(self._environ), self._declared.arguments, self._declared.channel)
+        managed = [layer.data for layer in read_claude(self._environ, ()).managed]
+        return choose(managed, self._declared.arguments, self._declared.channel)
 
     def _watch(self, pane: Pane) -> None:
         """Return when Claude Code has ended, or is to be stopped; until its prompt is there, look at its screen."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from channeld.cli import session_unit
 from channeld.cli.bring_up import say
-from channeld.cli.claude_settings import channel_of, marketplace
+from channeld.cli.claude_files import channel_of
 from channeld.cli.client import CommandFailed, NotRunning, ask, is_running
 from channeld.cli.daemon import start_daemon
 from channeld.cli.session_environment import link_agent
@@ -61,7 +61,7 @@ def declare(files: SessionFiles, folder: str | None, arguments: tuple[str, ...])
             raise ChanneldError(
                 f"Neither has your Claude Code the plugin, nor does {chosen / '.mcp.json'} name the server: "
                 "no message would reach the session.",
-                hint=f"claude plugin marketplace add {marketplace()} && claude plugin install channeld@channeld",
+                hint="channeld install",
             )
         channel = SERVER
     return Declared(str(chosen), channel, words)  # a start by hand begins a conversation; --continue goes on with one

@@ -42,7 +42,10 @@ class Patient:
 
     def __init__(self, home: Path, telegram: Any, discord: Any) -> None:
         self.home, self.telegram, self.discord = home, telegram, discord
-        self.environ = {"HOME": str(home), "PATH": str(home / "bin"), "XDG_RUNTIME_DIR": str(home / "rt")}
+        self.environ = {
+            "HOME": str(home), "PATH": str(home / "bin"), "XDG_RUNTIME_DIR": str(home / "rt"),
+            "CHANNELD_TEST_MANAGED_SETTINGS": str(home / "etc"),
+        }  # fmt: skip
         self.paths = find_paths(self.environ)
         self.managed = home / "etc" / "managed-settings.json"
         self.settings: dict[str, Any] = {"enabledPlugins": {PLUGIN: True}}
@@ -144,7 +147,7 @@ class Patient:
     def gather(self) -> Surroundings:
         """Return what the checks look at."""
         self.write(self.home / ".claude" / "settings.json", json.dumps(self.settings))
-        return replace(gather(self.environ, managed=self.managed), status=self.status, **self.more)
+        return replace(gather(self.environ), status=self.status, **self.more)
 
     def look(self, name: str) -> list[Finding]:
         """Return what one check finds now."""

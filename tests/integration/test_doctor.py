@@ -59,6 +59,7 @@ def fresh() -> Iterator[Path]:
 def doctor(home: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Have the machine examined by somebody with this home, and nothing else in the environment."""
     own = {"HOME": str(home), "PATH": str(home / "bin"), "COLUMNS": "80", "LANG": "C.UTF-8"}
+    own["CHANNELD_TEST_MANAGED_SETTINGS"] = str(home / "etc")
     return subprocess.run(
         [sys.executable, "-m", "channeld.cli.entry", "doctor", *words], env={**own, **python(), **environment},
         capture_output=True, text=True, timeout=50, stdin=subprocess.DEVNULL,

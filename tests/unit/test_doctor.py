@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from channeld.cli.claude_files import read_claude
 from channeld.cli.doctor.checks import CHECKS, Check
-from channeld.cli.doctor.claude import read_claude
 from channeld.cli.doctor.examination import Mended, examine, is_sound, mend
 from channeld.cli.doctor.finding import Finding, Level, failure, note, ok, warning
 from channeld.cli.doctor.surroundings import gather
@@ -171,7 +171,7 @@ def test_nothing_that_lies_in_the_way_keeps_it_from_looking(patient: Patient):
         file.unlink(missing_ok=True)
         os.mkfifo(file)
     patient.managed.mkdir(parents=True)
-    around = gather(patient.environ, managed=patient.managed)
+    around = gather(patient.environ)
     assert str(around.mistake) == f"{patient.paths.config_file} is no file."
     assert {layer.fault for layer in around.claude.layers} == {"it is no file"}
     assert not any("could not be checked" in finding.finding for finding in examine(around))
@@ -180,7 +180,7 @@ def test_nothing_that_lies_in_the_way_keeps_it_from_looking(patient: Patient):
 def test_a_fresh_home_is_looked_at_and_left_as_it_is():
     """Nothing is made by looking, and every check comes to an end."""
     with tempfile.TemporaryDirectory(prefix="cd") as home:
-        findings = examine(gather({"HOME": home, "PATH": ""}, managed=Path(home, "none.json")))
+        findings = examine(gather({"HOME": home, "PATH": "", "CHANNELD_TEST_MANAGED_SETTINGS": f"{home}/none"}))
         assert os.listdir(home) == []
     assert {finding.check for finding in findings if finding.level is Level.FAILURE} == {"daemon", "Claude Code"}
     assert not any("could not be checked" in finding.finding for finding in findings)
@@ -311,7 +311,7 @@ def test_settings_of_a_sessions_project_count_too(patient: Patient):
     project = patient.home / "shop"
     for name, value in (("settings.json", True), ("settings.local.json", False)):
         patient.write(project / ".claude" / name, json.dumps({"enabledPlugins": {PLUGIN: value}}))
-    claude = read_claude(patient.environ, patient.managed, [str(project)])
+    claude = read_claude(patient.environ, [str(project)])
     assert claude.enabled("channeld") == {PLUGIN: False}
 
 

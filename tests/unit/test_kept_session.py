@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.cli.claude_settings import channel_of, managed_settings, marketplace
+from channeld.cli.claude_files import channel_of, read_claude
 from channeld.cli.service_unit import SESSION, unit_text
 from channeld.cli.session_environment import link_agent, login_shell, session_environment, through_shell
 from channeld.cli.session_files import Declared, Report, SessionFiles, every_session
@@ -146,7 +146,7 @@ def test_settings_are_read_where_claude_code_has_them(tmp_path):
     (managed / "managed-settings.d").mkdir(parents=True)
     (managed / "managed-settings.json").write_text("no json")
     (managed / "managed-settings.d" / "10.json").write_text('{"channelsEnabled": true}')
-    assert managed_settings(environ) == [{}, {"channelsEnabled": True}]
+    assert [layer.data for layer in read_claude(environ, ()).managed] == [{}, {"channelsEnabled": True}]
     project.mkdir()
     assert channel_of(project, environ) is None
     (project / ".mcp.json").write_text('{"mcpServers": {"channeld": {}}}')
@@ -155,7 +155,6 @@ def test_settings_are_read_where_claude_code_has_them(tmp_path):
     (tmp_path / ".claude" / "settings.json").write_text('{"enabledPlugins": {"channeld@channeld": true}}')
     assert channel_of(project, environ) == PLUGIN
     assert channel_of(project, {**environ, "CLAUDE_CONFIG_DIR": str(managed)}) == SERVER
-    assert (marketplace() / ".claude-plugin" / "marketplace.json").exists()
 
 
 def test_the_unit_runs_the_keeper_of_its_instance():

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from channeld.cli.claude_files import Claude, read_claude
 from channeld.cli.claude_plugin import find_program
 from channeld.cli.client import CommandFailed, NotRunning, ask, holds_lock
-from channeld.cli.doctor.claude import MANAGED, Claude, read_claude
 from channeld.cli.token_check import Answer, CheckFailed, ask_platform
 from channeld.config import Config, Worker, load
 from channeld.core.errors import ConfigError
@@ -164,12 +164,11 @@ class Surroundings:
         return {name: os.fsdecode(value) for key, _, value in pairs if (name := os.fsdecode(key)) in names}
 
 
-def gather(environ: Mapping[str, str], *, managed: Path = MANAGED) -> Surroundings:
+def gather(environ: Mapping[str, str]) -> Surroundings:
     """Look around once; nothing of it raises.
 
     Args:
         environ: of whoever asks.
-        managed: the managed settings file of Claude Code.
     """
     paths = find_paths(dict(environ))
     config, mistake = None, None
@@ -186,7 +185,7 @@ def gather(environ: Mapping[str, str], *, managed: Path = MANAGED) -> Surroundin
     except CommandFailed as error:
         silence = Silence(str(error), error.hint)
     projects = [str(session["project"]) for session in (status or {}).get("sessions", []) if session.get("project")]
-    return Surroundings(paths, environ, config, mistake, status, silence, read_claude(environ, managed, projects))
+    return Surroundings(paths, environ, config, mistake, status, silence, read_claude(environ, projects))
 
 
 def _load(file: Path) -> Config:

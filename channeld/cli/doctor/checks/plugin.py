@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from channeld import __version__
+from channeld.cli.claude_files import command_of, version_of
 from channeld.cli.claude_plugin import PLUGIN, marketplace_folder
-from channeld.cli.doctor.claude import command_of, version_of
 from channeld.cli.doctor.finding import Finding, failure, note, ok, warning
 from channeld.cli.doctor.surroundings import Surroundings
 from channeld.core.listening import SERVER_NAME

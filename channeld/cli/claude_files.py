@@ -12,8 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-MANAGED: Final = Path("/etc/claude-code/managed-settings.json")
-"""Where whoever administers a Linux machine decides for everybody; drop-ins lie in ``managed-settings.d`` beside it."""
+from channeld.core.opt_in import find_channel
+
+MANAGED: Final = Path("/etc/claude-code")
+"""Where whoever administers a Linux machine decides for everybody: ``managed-settings.json``, and drop-ins in
+``managed-settings.d`` beside it."""
 _REMOTE: Final = "remote-settings.json"
 """Where Claude Code keeps what an organisation's server has said last.
 
@@ -64,6 +67,11 @@ class Claude(NamedTuple):
     plugins_fault: str = ""
 
     @property
+    def settings(self) -> list[dict[str, Any]]:
+        """What the layers say, the one that counts most last; what cannot be read says nothing."""
+        return [layer.data for layer in self.layers]
+
+    @property
     def managed(self) -> tuple[Layer, ...]:
         """The managed settings that count: those of an organisation's server, where there are any, count alone."""
         found = tuple(layer for layer in self.layers if layer.managed)
@@ -84,14 +92,14 @@ class Claude(NamedTuple):
         return found
 
 
-def read_claude(environ: Mapping[str, str], managed: Path, projects: Iterable[str]) -> Claude:
+def read_claude(environ: Mapping[str, str], projects: Iterable[str]) -> Claude:
     """Read what Claude Code keeps.
 
     Args:
         environ: of the person who runs it.
-        managed: the managed settings file.
         projects: folders in which sessions run, which have settings of their own.
     """
+    managed = Path(environ.get("CHANNELD_TEST_MANAGED_SETTINGS") or MANAGED) / "managed-settings.json"
     home = Path(environ.get("HOME") or os.path.expanduser("~"))
     own = environ.get("CLAUDE_CONFIG_DIR")
     folder = Path(own) if own else home / ".claude"
@@ -105,6 +113,13 @@ def read_claude(environ: Mapping[str, str], managed: Path, projects: Iterable[st
     login = Login(isinstance((state or {}).get("oauthAccount"), dict), os.path.isfile(folder / ".credentials.json"))
     plugins, fault = _plugins(folder / "plugins" / "installed_plugins.json")
     return Claude(folder, tuple(layer for layer in layers if layer is not None), login, plugins, fault)
+
+
+def channel_of(folder: Path, environ: Mapping[str, str]) -> str | None:
+    """Return the channel that a session in a folder has: the plugin's, or that of its ``.mcp.json``; None: neither."""
+    data, _ = _read_json(folder / ".mcp.json")
+    servers = (data or {}).get("mcpServers")
+    return find_channel(read_claude(environ, [str(folder)]).settings, servers if isinstance(servers, dict) else {})
 
 
 def command_of(plugin: Path) -> str:
