@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
-from channeld.core import routing
 from channeld.core.activity import PATIENCE_S
 from channeld.core.chat_commands import may_be_command
 from channeld.core.delivery import EventState, PartState
@@ -79,7 +78,6 @@ class Router:
         self.outbound = Outbound(outbox, self.notices.parts_changed, self._report_late_failure)
         self.lookout = lookout
         self.sessions = lookout.sessions
-        self._naming = asyncio.Lock()
         self._wake = asyncio.Event()
         self.session_pushed: Callable[[Session], None] = lambda session: None
         """Called when events were pushed to a session."""
@@ -105,11 +103,12 @@ class Router:
             await self._take_in(session, written)
 
     async def _take_in(self, session: Session, written: frozenset[str]) -> None:
-        async with self._naming:  # of two that come at once, one is first
-            session.own_name = await self._name_for(session)
-            attachment = await self._mailbox.attach(
-                session.instance, session.name, session.pid, session.pid_start, written, time.time()
-            )
+        connected = frozenset(self.sessions)
+        attachment = await self._mailbox.attach(
+            session.instance, session.given_name, session.pid, session.pid_start, written, time.time(),
+            lambda instance, pid, pid_start: instance in connected or start_time(pid) == pid_start,
+        )  # fmt: skip
+        session.own_name = attachment.name
         for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
             session.activity.began(chat, kind, since)
         said = await self._turnbook.said(session.instance, time.time() - 2 * RECEIPT_S)
@@ -126,16 +125,6 @@ class Router:
         self.session_pushed(session)  # what goes on from before has to be watched too
         self.lookout.look()
         self.wake()
-
-    async def _name_for(self, session: Session) -> str:
-        """Return the name that a process of a session had before, or one that no other process has that is there."""
-        had, taken = "", set()
-        for instance, name, pid, pid_start in await self._mailbox.living_instances():
-            if instance == session.instance:
-                had = name
-            elif instance in self.sessions or start_time(pid) == pid_start:
-                taken.add(name)
-        return had if had and had not in taken else routing.distinct(session.given_name, taken)
 
     def session_detached(self, session: Session) -> None:
         """A connection is gone; its process may still come back with another."""

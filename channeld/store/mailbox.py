@@ -16,6 +16,7 @@ from channeld.core.completeness import grow, is_incomplete, patience_s
 from channeld.core.delivery import EventState, split_on_reconnect
 from channeld.core.errors import Refused
 from channeld.core.model import Inbound, Lease, StoredEvent
+from channeld.core.routing import distinct
 from channeld.store import timeline
 from channeld.store.db import Database
 from channeld.store.queries import QUERIES
@@ -67,6 +68,7 @@ def own(connection: sqlite3.Connection, worker: str, inbound: Inbound, now: floa
 class Reattached(NamedTuple):
     """What a session process finds when it connects."""
 
+    name: str  # its own: no other process that is there has it
     lease: Lease
     to_ping: list[StoredEvent]  # written to it over an earlier connection: only a ping is missing
     to_repush: list[StoredEvent]  # recorded as pushed but never written: push again, flagged
@@ -187,11 +189,29 @@ class Mailbox:
         return Acceptance(event, claimed, ruling)
 
     async def attach(
-        self, instance: str, name: str, pid: int, pid_start: int, written: frozenset[str], now: float
+        self,
+        instance: str,
+        given: str,
+        pid: int,
+        pid_start: int,
+        written: frozenset[str],
+        now: float,
+        is_there: Callable[[str, int, int], bool] = lambda instance, pid, pid_start: True,
     ) -> Reattached:
-        """Register a session process's connection and sort out what an earlier connection of it left open."""
+        """Register a session process's connection and sort out what an earlier connection of it left open.
+
+        Args:
+            instance: the process's own id.
+            given: the name that its user gave it; where another process has that, it gets a number behind it.
+            pid: of the process.
+            pid_start: in clock ticks since boot.
+            written: delivery ids that it has taken over for Claude.
+            now: unix time, seconds.
+            is_there: tells whether a process whose end was not seen, by ``(instance, pid, pid_start)``, is still there.
+        """
 
         def work(connection: sqlite3.Connection) -> Reattached:
+            name = _name_for(connection, instance, given, is_there)
             epoch = next_epoch(connection)
             lease = {"instance": instance, "epoch": epoch}
             connection.execute(
@@ -206,6 +226,7 @@ class Mailbox:
                     event.pushes += 1
                     connection.execute(QUERIES["repush_event"], {**lease, "seq": event.seq, "now": now}).fetchall()
             return Reattached(
+                name,
                 Lease(instance, epoch),
                 [e for e in open_events if e.delivery_id in set(known)],
                 [e for e in open_events if e.delivery_id in set(lost)],
@@ -380,6 +401,19 @@ class Mailbox:
 
     async def _events_of(self, query: str, **values: object) -> list[StoredEvent]:
         return await self._db.submit(lambda connection: events_of(connection.execute(QUERIES[query], values)))
+
+
+def _name_for(
+    connection: sqlite3.Connection, instance: str, given: str, is_there: Callable[[str, int, int], bool]
+) -> str:
+    """Return the name that a session process had before, or one that no other process has that is there."""
+    had, taken = "", set()
+    for other, name, pid, pid_start in connection.execute(QUERIES["living_instances"]):
+        if other == instance:
+            had = name
+        elif is_there(other, pid, pid_start):
+            taken.add(name)
+    return had if had and had not in taken else distinct(given, taken)
 
 
 def _may_go(taker: Taker, worker: str, inbound: Inbound, ruling: Ruling, now: float) -> bool:

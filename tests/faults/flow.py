@@ -218,6 +218,7 @@ class Scene:
         assert len(self.clients) == 1
         pid = self.client.process.pid
         assert self.client.process.returncode is None
+        await self.daemon.attached(self.client)  # a call that is sent again may be answered before that
         found = [(s["pid"], s["state"]) for s in (await self.daemon.ask("sessions"))["sessions"]]
         assert found == [(pid, "attached")]
 
