@@ -1,4 +1,4 @@
-"""Several real sessions on one daemon, and Claude interrupted from a chat."""
+"""Several real sessions on one daemon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.doubles.daemon import Daemon
 from tests.e2e.chat import Chat
 from tests.e2e.lab import ClaudeLab
-from tests.e2e.sessions import attach, plugin_of, session_where
+from tests.e2e.sessions import attach, session_where
 
 
 @contextlib.asynccontextmanager
@@ -57,18 +57,3 @@ async def test_two_sessions_with_two_chats_never_cross(daemon: Daemon, chat: Cha
     assert "of two" not in heard(lab)
     assert "of one" not in heard(other)
     assert await chat.answers() == ["echo: first of one", "echo: second of one"]
-
-
-async def test_stop_interrupts_and_the_next_message_is_delivered(daemon: Daemon, chat: Chat, lab: ClaudeLab):
-    """As Escape in its terminal does, for which nobody has to be there."""
-    pane = {"TMUX": f"{lab.folder / 'tmux'},1,0", "TMUX_PANE": "%0"}  # as tmux sets them; the lab begins without any
-    await attach(lab, daemon, environment={**plugin_of(daemon.home)["environment"], **pane})
-    lab.model.hold()
-    await chat.say("a long job")
-    await lab.model.wait_event("a long job")
-    await chat.command("/stop")
-    await chat.sees_notice("Claude was interrupted in project.")
-    await lab.terminal.wait_for("Interrupted")
-    lab.model.release()
-    await chat.say("and now?")
-    await chat.hears("echo: and now?")

@@ -34,6 +34,19 @@ async def keeping(daemon: Daemon, lab: ClaudeLab) -> AsyncIterator[Keeping]:
     await person.session("stop", "api")
 
 
+async def interrupted_from_the_chat(daemon: Daemon, chat: Chat, lab: ClaudeLab) -> None:
+    """``/stop`` does what Escape in the terminal does, with nobody there; then the next message is answered."""
+    await session_where(daemon, lambda session: session["activity"] == "idle")
+    lab.model.hold()
+    await chat.say("a long job")
+    await lab.model.wait_event("a long job")
+    await chat.command("/stop")
+    await chat.sees_notice("Claude was interrupted in api.")
+    lab.model.release()
+    await chat.say("and now?")
+    await chat.hears("echo: and now?")
+
+
 @pytest.mark.parametrize(
     ("furniture", "way"),
     [({}, "development"), ({"managed": ALLOWED}, "managed"), ({"plugin": False}, "development")],
@@ -42,7 +55,10 @@ async def keeping(daemon: Daemon, lab: ClaudeLab) -> AsyncIterator[Keeping]:
 async def test_a_session_is_started_answers_and_comes_back(
     daemon: Daemon, chat: Chat, lab: ClaudeLab, keeping: Keeping, furniture: dict[str, Any], way: str
 ):
-    """Ready means that a message is answered; one that is killed goes on with its conversation; stopped, it is gone."""
+    """Ready means that a message is answered; one that is killed goes on with its conversation; `/stop` interrupts it.
+
+    Stopped, it is gone.
+    """
     await keeping.prepare(**furniture)
     started = await keeping.session("start", "api", "--dir", str(lab.project))
     assert started.returncode == 0, started.stdout + started.stderr
@@ -61,6 +77,9 @@ async def test_a_session_is_started_answers_and_comes_back(
     await chat.hears("echo: still there")
     conversation = lab.model.events()
     assert [event.text for event in conversation] == ["good morning", "still there"]  # one conversation
+
+    if furniture.get("plugin", True):  # without its hooks nobody sees that a turn is over
+        await interrupted_from_the_chat(daemon, chat, lab)
 
     stopped = await keeping.session("stop", "api")
     assert stopped.stdout == "api has stopped.\n"
