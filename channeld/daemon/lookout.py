@@ -69,7 +69,11 @@ class Lookout:
 
     def is_bound(self, chat: str) -> bool:
         """Tell whether people have said which session a chat goes to."""
-        return self._bindings.of(chat) != _UNBOUND
+        return self.bound_to(chat) != _UNBOUND
+
+    def bound_to(self, chat: str) -> str:
+        """Return the name of the session that a chat is bound to, "" for none."""
+        return self._bindings.of(chat)
 
     def gone_since(self, chat: str) -> float | None:
         """Return since when a chat has no session to go to any more; None where it has one, or never had."""

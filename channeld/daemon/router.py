@@ -348,17 +348,14 @@ class Router:
 
     def _free_sessions(self, offers: list[m.Offer], now: float) -> dict[str, tuple[Session, Taker]]:
         """Return the session of each chat that something is offered of, where that is free: what it may be given."""
+        targets = {chat: self.lookout.target(chat) for chat in {offer.event.chat for offer in offers}}
         found: dict[str, tuple[Session, Taker]] = {}
-        takers: dict[Session, Taker] = {}
-        for chat in {offer.event.chat for offer in offers}:
-            session = self.lookout.target(chat)
-            if session is None or session.lease is None:
-                continue
-            if session not in takers:
-                room = min(self._room(session), len(offers))
-                takers[session] = Taker(session.lease, room, self._waiting.terms(session, frozenset(), now))
-            if takers[session].room:
-                found[chat] = session, takers[session]
+        for session in {session for session in targets.values() if session is not None}:
+            chats = [chat for chat, target in targets.items() if target is session]
+            if session.lease is not None and (room := min(self._room(session), len(offers))):
+                names = frozenset(map(self.lookout.bound_to, chats))
+                taker = Taker(session.lease, room, self._waiting.terms(session, names, now))
+                found |= {chat: (session, taker) for chat in chats}
         return found
 
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:

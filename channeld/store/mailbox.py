@@ -116,8 +116,8 @@ class Mailbox:
                     results.append(_grow(connection, album, inbound, ruling))
                     continue
                 taker = takers.get(inbound.chat)
-                lease = taker.lease if taker is not None and _may_go(taker, worker, inbound, ruling, now) else None
-                acceptance = self._accept(connection, worker, inbound, ruling, lease, now)
+                free = taker if taker is not None and _may_go(taker, worker, inbound, ruling, now) else None
+                acceptance = self._accept(connection, worker, inbound, ruling, free, now)
                 if taker is not None:
                     taker.room -= acceptance.claimed
                 results.append(acceptance)
@@ -131,20 +131,14 @@ class Mailbox:
         worker: str,
         inbound: Inbound,
         ruling: Ruling,
-        lease: Lease | None,
+        taker: Taker | None,
         now: float,
     ) -> Acceptance:
         if inbound.album is not None and _is_of_album(connection, worker, inbound.event_key):
             return Acceptance(None, claimed=False, ruling=ruling)
         incomplete = is_incomplete(inbound)
-        claimed = (
-            lease is not None
-            and not incomplete
-            and connection.execute(
-                QUERIES["may_claim"], {"chat": inbound.chat, "instance": lease.instance, "epoch": lease.epoch}
-            ).fetchone()
-            is not None
-        )
+        lease = taker.lease if taker is not None else None
+        claimed = taker is not None and not incomplete and _may_claim(connection, taker, inbound.chat)
         event = StoredEvent(
             seq=self._sequence.next(connection),
             delivery_id=secrets.token_hex(8),
@@ -390,6 +384,14 @@ def _may_go(taker: Taker, worker: str, inbound: Inbound, ruling: Ruling, now: fl
         and (terms.chatters or ruling.role == Role.APPROVER)
         and (inbound.written_at(now) >= terms.fresh_after or worker not in terms.askable)
     )
+
+
+def _may_claim(connection: sqlite3.Connection, taker: Taker, chat: str) -> bool:
+    values = {
+        "chat": chat, "instance": taker.lease.instance, "epoch": taker.lease.epoch,
+        "sessions": json.dumps(sorted(taker.terms.sessions)),
+    }  # fmt: skip
+    return connection.execute(QUERIES["may_claim"], values).fetchone() is not None
 
 
 def _open_album(connection: sqlite3.Connection, worker: str, inbound: Inbound) -> StoredEvent | None:

@@ -9,9 +9,13 @@ VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :tex
 ON CONFLICT (worker, event_key) DO NOTHING;
 
 -- name: may_claim
--- May an event that is being accepted go straight to this holder? Not past an older one of its chat, nor to a stale one.
+-- May an event that is being accepted go straight to this holder? Not past an older one of its chat, nor to a stale one,
+-- nor where its chat has been bound elsewhere in the meantime.
 SELECT 1 FROM instance
  WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL
+   AND coalesce((SELECT session FROM binding WHERE chat = :chat),
+                (SELECT session FROM binding WHERE chat = substr(:chat, 1, instr(:chat, '/') - 1)), '')
+       IN (SELECT value FROM json_each(:sessions))
    AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued') AND hold IS NULL);
 
 -- name: claim_events
@@ -24,13 +28,14 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 
     SELECT e.seq FROM routed AS e
      WHERE e.state = 'queued' AND (:seqs IS NULL OR e.seq IN (SELECT value FROM json_each(:seqs)))
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
+       -- First: the next looks at all that waits in a chat, which for each of thousands bound elsewhere would take minutes.
+       AND e.session IN (SELECT value FROM json_each(:sessions))
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
                           AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
        -- As too_old and of_chatters have it: what came since they were asked must wait for them.
        AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited')
             OR e.worker NOT IN (SELECT value FROM json_each(:askable)))
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
-       AND e.session IN (SELECT value FROM json_each(:sessions))
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
 
