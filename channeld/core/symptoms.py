@@ -96,7 +96,9 @@ def bound_session_missing(seats: Iterable[Seat], name: str, chats: Sequence[str]
         since: unix time since which it is so.
     """
     which = chats[0] if len(chats) == 1 else f"{len(chats)} chats"
-    deaf = next((seat for seat in seats if name in {seat.name, seat.given}), None)
+    deaf = next(
+        (s for s in seats if name in {s.name, s.given} and s.verdict.listening is not Listening.YES), None
+    )  # fmt: skip
     if deaf is not None:
         text = f"The session {deaf.name}, to which {which} {_is(chats)} bound, does not listen: {deaf.verdict.reason}."
         return Report("bound_session_deaf", text, deaf.verdict.mend, since, name)

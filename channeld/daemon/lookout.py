@@ -44,6 +44,8 @@ class Lookout:
         self._default, self._waits_for_turns = default_session, waits_for_turns
         self.sessions: dict[str, Session] = {}
         """By instance, in the order in which they came."""
+        self.away: dict[str, str] = {}
+        """Names of sessions whose process lives and has no connection now, by instance: it will be back."""
         self._alone_since: dict[str, float] = {_UNBOUND: time.time()}
         """By name: since when nobody listens whom chats bound to it could go to."""
         self._had: set[str] = set()
@@ -132,8 +134,11 @@ class Lookout:
         return self._bindings.names() | {_UNBOUND}
 
     def _choose(self, name: str) -> Session | None:
+        wanted = name or self._default
+        if wanted in self.away.values():  # while the daemon starts anew, no other one of that given name steps in
+            return None
         attached = (session.candidate for session in self.sessions.values() if session.is_attached)
-        chosen = routing.choose(attached, name or self._default)
+        chosen = routing.choose(attached, wanted)
         return self.sessions[chosen] if chosen is not None else None
 
     def _standing(self, name: str, now: float) -> m.Standing:

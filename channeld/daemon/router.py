@@ -108,8 +108,10 @@ class Router:
         async with self._naming:  # of two that come at once, one is first
             session.own_name = await self._name_for(session)
             attachment = await self._mailbox.attach(
-                session.instance, session.name, session.pid, session.pid_start, written, time.time()
-            )
+                session.instance, session.name, session.pid, session.pid_start, written, time.time(),
+                given=session.given_name,
+            )  # fmt: skip
+        session.since = attachment.since
         for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
             session.activity.began(chat, kind, since)
         said = await self._turnbook.said(session.instance, time.time() - 2 * RECEIPT_S)
@@ -118,6 +120,7 @@ class Router:
         session.turns.resume(said, time.time())
         session.lease = attachment.lease
         self.sessions[session.instance] = session
+        self.lookout.away.pop(session.instance, None)
         session.push(attachment.to_repush, already_read=attachment.to_ping, begins_turn=self.lookout.by_turns(session))
         log.info(
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
@@ -126,6 +129,7 @@ class Router:
         self.session_pushed(session)  # what goes on from before has to be watched too
         self.lookout.look()
         self.wake()
+        await self.notices.events_changed(attachment.given_back)
 
     async def _name_for(self, session: Session) -> str:
         """Return the name that a process of a session had before, or one that no other process has that is there."""
@@ -137,10 +141,12 @@ class Router:
                 taken.add(name)
         return had if had and had not in taken else routing.distinct(session.given_name, taken)
 
-    def session_detached(self, session: Session) -> None:
-        """A connection is gone; its process may still come back with another."""
+    def session_detached(self, session: Session, *, lives: bool) -> None:
+        """A connection is gone; its process may still come back with another, as far as it ``lives``."""
         if self.sessions.get(session.instance) is session:
             del self.sessions[session.instance]
+            if lives:
+                self.lookout.away[session.instance] = session.name
             log.info("session_detached", session=session.name, instance=session.instance)
             self.lookout.look()
             self.wake()
@@ -355,7 +361,7 @@ class Router:
             if session.lease is not None and (room := min(self._room(session), len(offers))):
                 names = frozenset(map(self.lookout.bound_to, chats))
                 taker = Taker(session.lease, room, self._waiting.terms(session, names, now))
-                found |= {chat: (session, taker) for chat in chats}
+                found |= dict.fromkeys(chats, (session, taker))
         return found
 
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:

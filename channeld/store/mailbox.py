@@ -70,6 +70,8 @@ class Reattached(NamedTuple):
     lease: Lease
     to_ping: list[StoredEvent]  # written to it over an earlier connection: only a ping is missing
     to_repush: list[StoredEvent]  # recorded as pushed but never written: push again, flagged
+    given_back: list[StoredEvent]  # likewise, but people have bound their chats to another session since: queued again
+    since: float  # when this process connected first
 
 
 class Mailbox:
@@ -181,17 +183,40 @@ class Mailbox:
         return Acceptance(event, claimed, ruling)
 
     async def attach(
-        self, instance: str, name: str, pid: int, pid_start: int, written: frozenset[str], now: float
+        self,
+        instance: str,
+        name: str,
+        pid: int,
+        pid_start: int,
+        written: frozenset[str],
+        now: float,
+        *,
+        given: str = "",
     ) -> Reattached:
-        """Register a session process's connection and sort out what an earlier connection of it left open."""
+        """Register a session process's connection and sort out what an earlier connection of it left open.
+
+        Args:
+            instance: the process's own id.
+            name: of the session.
+            pid: of the process.
+            pid_start: of the process, in clock ticks since boot.
+            written: delivery ids that it has taken over for Claude.
+            now: unix time, seconds.
+            given: the name that its user gave it.
+        """
 
         def work(connection: sqlite3.Connection) -> Reattached:
             epoch = next_epoch(connection)
             lease = {"instance": instance, "epoch": epoch}
-            connection.execute(
+            (since,) = connection.execute(
                 QUERIES["put_instance"],
                 {"id": instance, "name": name, "pid": pid, "pid_start": pid_start, "epoch": epoch, "now": now},
-            )
+            ).fetchone()
+            values = {
+                "instance": instance, "names": json.dumps(["", name, given]), "written": json.dumps(sorted(written)),
+                "now": now,
+            }  # fmt: skip
+            given_back = events_of(connection.execute(QUERIES["give_back_bound"], values))
             connection.execute(QUERIES["adopt_events"], lease)
             open_events = events_of(connection.execute(QUERIES["pushed_to"], {"instance": instance}))
             known, lost = split_on_reconnect([e.delivery_id for e in open_events], written)
@@ -203,6 +228,8 @@ class Mailbox:
                 Lease(instance, epoch),
                 [e for e in open_events if e.delivery_id in set(known)],
                 [e for e in open_events if e.delivery_id in set(lost)],
+                given_back,
+                since,
             )
 
         return await self._db.submit(work)

@@ -102,6 +102,14 @@ UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, prompt_id = NU
         OR (state = 'seen' AND note AND NOT again))
 RETURNING *;
 
+-- name: give_back_bound
+-- The process is back and was never written these, and their chats have been bound to another session in the meantime.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
+ WHERE seq IN (SELECT seq FROM routed WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen')
+                  AND instance = :instance AND delivery_id NOT IN (SELECT value FROM json_each(:written))
+                  AND session NOT IN (SELECT value FROM json_each(:names)))
+RETURNING *;
+
 -- name: answer_events
 -- Not what was only pushed: it might still be lost with its process, and must then be pushed again.
 UPDATE event SET state = 'answered', changed_at = :now
@@ -302,7 +310,8 @@ UPDATE OR REPLACE binding SET chat = :new || substr(chat, length(:old) + 1)
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)
 VALUES (:id, :name, :pid, :pid_start, :epoch, :now)
-ON CONFLICT (id) DO UPDATE SET epoch = :epoch, name = :name, ended_at = NULL;
+ON CONFLICT (id) DO UPDATE SET epoch = :epoch, name = :name, ended_at = NULL
+RETURNING attached_at;
 
 -- name: end_instance
 UPDATE instance SET ended_at = :now WHERE id = :id AND ended_at IS NULL;

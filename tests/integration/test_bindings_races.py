@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from channeld.store.bindings import BindingList
 from channeld.store.db import Database
 from channeld.store.mailbox import Mailbox, Taker, Terms, own
 from channeld.store.sequence import Sequence
+from tests.integration.test_bindings import bind, named
 
 
 class Place:
@@ -93,3 +95,57 @@ async def test_bindings_move_in_one_step_with_what_waits(place):
     await AccessList(place.database).move_chat("pager", "pager:-17", "pager:-10017", time.time())
     assert await place.bindings.all() == {"pager:-10017": "api"}
     assert await place.claim(there, "") == []
+
+
+async def test_what_was_never_written_does_not_follow_the_session_that_lost_the_chat(place):
+    """A session that comes back is pushed again only what its chats' bindings still give it."""
+    lease = (await place.attach("i", "web")).lease
+    await place.accept("pager:1", "moved away")
+    await place.accept("pager:2", "still its own")
+    await place.claim(lease, "")
+    await place.bind("pager:1", "api")
+    await place.bind("pager:2", "given")
+    back = await place.attach("i", "web", given="given")
+    assert [event.inbound.text for event in back.to_repush] == ["still its own"]
+    assert [event.inbound.text for event in back.given_back] == ["moved away"]
+    assert await place.claim((await place.attach("j", "api")).lease, "api") == ["moved away"]
+
+
+async def back_again(daemon, pager, *clients):
+    """Start another daemon, to which sessions come back one after the other, and return its worker."""
+    await daemon.kill()
+    for client in clients:
+        client.process.send_signal(signal.SIGSTOP)
+    await daemon.start()
+    worker = await pager.life()
+    await worker.begin()
+    return worker
+
+
+async def test_a_namesake_does_not_step_in_while_a_daemon_starts_anew(daemon, pager, worker):
+    """It may be the first that is back; what is written meanwhile waits for the other one, which lives."""
+    async with named(daemon, "api") as first, named(daemon, "api") as second:
+        await bind(daemon, "pager:1", "api")
+        await bind(daemon, "pager:2", "api#2")
+        again = await back_again(daemon, pager, first)
+        await daemon.attached(second)
+        await again.accepted("1", "pager:1", text="one")
+        await again.accepted("2", "pager:2", text="two")
+        assert (await second.next_event())["content"] == "two"
+        (issue,) = [each for each in (await daemon.ask("status"))["health"] if each["code"].startswith("bound")]
+        assert issue["text"] == "The session api, to which pager:1 is bound, is not attached."
+        first.process.send_signal(signal.SIGCONT)
+        assert (await first.next_event())["content"] == "one"
+        assert second.nothing_came()
+
+
+async def test_coming_back_makes_no_session_the_latest(daemon, pager, worker):
+    """Chats without a binding stay with the session that was opened last, in whatever order they come back."""
+    async with named(daemon, "old") as old, named(daemon, "new") as new:
+        again = await back_again(daemon, pager, old)
+        await daemon.attached(new)
+        old.process.send_signal(signal.SIGCONT)
+        await daemon.attached(old)
+        await again.accepted("1", "pager:1", text="who is it?")
+        assert (await new.next_event())["content"] == "who is it?"
+        assert old.nothing_came()
