@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Final
 
 from channeld.core.access import Role
 from channeld.core.chat_commands import (
@@ -31,6 +33,9 @@ from channeld.daemon.waiting import Waiting
 from channeld.store.mailbox import Mailbox
 
 _NOT_YOURS = "Only an approver can do that. The owner makes one with `channeld access approver`."
+
+_STOPS_S: Final = 60.0
+"""An older ``/stop`` was kept by the platform or offered again: it is not about what Claude is at now."""
 
 
 class ChatDesk:
@@ -111,7 +116,7 @@ class ChatDesk:
             await self._bindings.bind(event.chat, choice.name, by=by)
             deaf = "" if choice.listens else " It does not listen yet: what you write waits until it does."
             return f"This chat goes to the session {choice.name} now.{deaf}"
-        if wanted == USUAL:
+        if wanted.casefold() == USUAL:  # a phone begins it with a capital
             await self._bindings.unbind(event.chat, by=by)
             target = self._lookout.target(event.chat)
             goes = f"which is {target.name} now" if target is not None else "and none listens now"
@@ -120,8 +125,13 @@ class ChatDesk:
         return unknown + self._sessions_text(event.chat)
 
     async def _stop(self, event: Inbound) -> None:
-        session = self._lookout.target(event.chat)
-        told = await interrupt(session) if session is not None else self._notices.presence.of(event.chat).text
+        session, now = self._lookout.target(event.chat), time.time()
+        if now - event.written_at(now) > _STOPS_S:
+            told = "Your /stop came late, and Claude may be at something else by now. Send it again to stop that."
+        elif session is None:
+            told = self._notices.presence.of(event.chat).text
+        else:
+            told = await interrupt(session)
         self._notices.say(event.chat, told, event.message_id)
 
     def _sessions_text(self, chat: str) -> str:

@@ -8,7 +8,7 @@ import time
 from channeld.core import routing
 from channeld.core.activity import busy_text
 from channeld.core.health import Report
-from channeld.core.symptoms import Seat, bound_session_missing, nobody_listens
+from channeld.core.symptoms import Seat, bound_session_missing, nobody_listens, session_away
 from channeld.daemon.bindings import Bindings
 from channeld.daemon.notices import Notices
 from channeld.daemon.session import Session
@@ -146,6 +146,8 @@ class Lookout:
         target = self._choose(name)
         if target is None:
             self._alone_since.setdefault(name, now)
+            if name != _UNBOUND:
+                return m.Standing(listening=False, text=f"{session_away(self.seats(), name)} {_KEPT}")
             trouble = self._unserved(name)
             return m.Standing(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
         self._alone_since.pop(name, None)

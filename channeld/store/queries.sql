@@ -207,9 +207,10 @@ SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state
 -- Messages that wait for a person's word.
 
 -- name: too_old
-SELECT seq FROM event
+-- With + it is what waits that is searched, and not all that a worker has ever received.
+SELECT seq FROM routed
  WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited')
-   AND worker IN (SELECT value FROM json_each(:askable));
+   AND +worker IN (SELECT value FROM json_each(:askable)) AND session IN (SELECT value FROM json_each(:sessions));
 
 -- name: of_chatters
 SELECT seq FROM routed WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2
@@ -234,7 +235,11 @@ RETURNING *;
 SELECT * FROM event WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold ORDER BY seq;
 
 -- name: queued
-SELECT * FROM event WHERE state = 'queued' AND kind IN ('message', 'edited', 'button') ORDER BY seq LIMIT 500;
+-- The first of each chat, then the second of each: a chat in which thousands wait hides no other.
+SELECT * FROM event WHERE seq IN (
+    SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY chat ORDER BY seq) AS nth FROM event
+                      WHERE state = 'queued' AND kind IN ('message', 'edited', 'button'))
+     ORDER BY nth, seq LIMIT 500);
 
 -- name: want_as_notes
 -- Everything that waits in the chat: none may pass an older one.

@@ -11,6 +11,7 @@ from channeld.core.model import Inbound
 from channeld.store.access import AccessList
 from channeld.store.bindings import BindingList
 from channeld.store.db import Database
+from channeld.store.holds import Holds
 from channeld.store.mailbox import Mailbox, Taker, Terms, own
 from channeld.store.sequence import Sequence
 from tests.integration.test_bindings import bind, named
@@ -20,7 +21,8 @@ class Place:
     """A mailbox, and who is bound in it."""
 
     def __init__(self, database):
-        self.database, self.mailbox, self.bindings = database, Mailbox(database, Sequence()), BindingList(database)
+        self.database, self.mailbox = database, Mailbox(database, Sequence())
+        self.bindings, self.holds = BindingList(database), Holds(database)
 
     async def accept(self, chat, *texts, taker=None):
         """Put messages into the mailbox."""
@@ -75,6 +77,31 @@ async def test_a_full_queue_of_an_absent_session_costs_the_others_little(place):
     await place.accept("pager:1", *map(str, range(2000)))
     there = (await place.attach("i", "web")).lease
     assert await steps_of(place, place.claim(there, "")) < 500
+
+
+async def test_a_full_queue_hides_nobody_who_waits(place):
+    """Whoever waits elsewhere behind hundreds is told so, too."""
+    await place.accept("pager:1", *map(str, range(600)))
+    await place.accept("pager:2", "me too")
+    assert "pager:2" in {event.inbound.chat for event in await place.holds.queued()}
+
+
+async def test_nobody_is_asked_about_what_waits_for_an_absent_session(place):
+    """Whether it is still wanted is a question for the moment at which it could go."""
+    await place.bind("pager:1", "away")
+    await place.accept("pager:1", "long ago")
+    terms = Terms(fresh_after=time.time() + 1, askable=frozenset({"pager"}))
+    assert await place.holds.hold(terms, time.time()) == set()
+    assert await place.holds.hold(terms._replace(sessions=frozenset({"away"})), time.time()) == {"stale"}
+
+
+async def test_the_look_for_what_is_old_does_not_read_the_history(place):
+    """It is done with every message, however much was received in the past."""
+    await place.accept("pager:1", *map(str, range(2000)))
+    lease = (await place.attach("i", "web")).lease
+    await place.mailbox.claim(lease, 2000, time.time())
+    terms = Terms(fresh_after=time.time() - 60, askable=frozenset({"pager"}))
+    assert await steps_of(place, place.holds.hold(terms, time.time())) < 5
 
 
 async def test_a_message_that_a_bind_overtakes_goes_nowhere_else(place):
