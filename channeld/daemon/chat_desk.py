@@ -29,6 +29,7 @@ from channeld.daemon.link import WorkerLink
 from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.prompts import Prompts
+from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.store.mailbox import Mailbox
 
@@ -65,6 +66,7 @@ class ChatDesk:
         self._mailbox, self._notices, self._access, self._prompts = mailbox, notices, access, prompts
         self._waiting, self._lookout, self._bindings = waiting, lookout, bindings
         self._stopping: set[asyncio.Task[None]] = set()
+        self._interrupting: dict[Session, asyncio.Task[str]] = {}
 
     async def take(self, link: WorkerLink, event: Inbound) -> bool:
         """Carry out what a listed sender says to channeld itself; returns whether it was that.
@@ -130,8 +132,11 @@ class ChatDesk:
             told = "Your /stop came late, and Claude may be at something else by now. Send it again to stop that."
         elif session is None:
             told = self._notices.presence.of(event.chat).text
-        else:
-            told = await interrupt(session)
+        else:  # said twice, it is the same key: pressed twice, it opens a dialog
+            if session not in self._interrupting:
+                self._interrupting[session] = pressing = asyncio.create_task(interrupt(session))
+                pressing.add_done_callback(lambda _: self._interrupting.pop(session, None))
+            told = await self._interrupting[session]
         self._notices.say(event.chat, told, event.message_id)
 
     def _sessions_text(self, chat: str) -> str:

@@ -308,9 +308,17 @@ INSERT OR REPLACE INTO binding (chat, session, since, by) VALUES (:chat, :sessio
 -- name: delete_binding
 DELETE FROM binding WHERE chat = :chat;
 
--- name: move_bindings
-UPDATE OR REPLACE binding SET chat = :new || substr(chat, length(:old) + 1)
+-- name: copy_bindings
+INSERT OR IGNORE INTO binding (chat, session, since, by)
+SELECT :new || substr(chat, length(:old) + 1), session, since, by FROM binding
  WHERE chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/';
+
+-- name: delete_moved_bindings
+-- Not where a session holds something that it was given under the old id: it may come back to the queue.
+DELETE FROM binding
+ WHERE (chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/')
+   AND NOT EXISTS (SELECT 1 FROM event WHERE state IN ('pushed', 'delivered', 'seen')
+                      AND (chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/'));
 
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)

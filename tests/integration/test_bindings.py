@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 
 import pytest
@@ -11,6 +13,7 @@ from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
+from tests.doubles.mcp_client import McpClient
 from tests.doubles.stores import SENDER
 from tests.doubles.worker_end import ASKING
 
@@ -239,6 +242,48 @@ async def test_stop_says_why_it_cannot(daemon, bot):
         await told(bot, "Your /stop came late")
         await bot.accepted("2", "pager:1", text="/stop")
         assert "Press Escape there." in await told(bot, "The session api runs in a terminal that channeld cannot reach")
+
+
+IN_A_PANE = """
+import os, sys
+from channeld.cli import shim, shim_host
+pane = {"socket": "/nowhere", "pane": "%0"}
+describe = shim_host.describe_session
+def described(*a, **more):
+    return {**describe(*a, **more), "claude": {"pid": os.getpid(), "argv": ["claude"]}, "terminal": pane}
+shim_host.describe_session = described
+sys.exit(shim.main(sys.argv[1:]))
+"""
+TMUX = """#!/bin/sh
+case $3 in
+display-message) echo {pid} ;;
+*) echo "$@" >> {keys} ;;
+esac
+"""
+
+
+async def test_stop_said_twice_is_one_key(pager, tmp_path):
+    """Pressed twice, Escape opens a dialog, in which a session hears nothing."""
+    keys, tmux = tmp_path / "keys", tmp_path / "tmux"
+    tmux.write_text(TMUX.format(pid=os.getpid(), keys=keys))
+    tmux.chmod(0o755)
+    daemon = Daemon(pager.config)
+    daemon.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    async with daemon:
+        bot = await pager.life()
+        await bot.begin(TELLING)
+        argv = [sys.executable, "-c", IN_A_PANE, "--name", "api", "--no-start", *LISTENS]
+        async with McpClient.spawn(argv, env=daemon.environment) as client:
+            await client.initialize()
+            await daemon.attached(client)
+            claude = Hooked(client)
+            await claude.type("a long job")
+            await bot.accepted("1", "pager:1", text="/stop")
+            await bot.accepted("2", "pager:1", text="/stop")
+            await claude.stop()
+            for _ in range(2):
+                await told(bot, "Claude was interrupted in api.")
+    assert await asyncio.to_thread(keys.read_text) == "-S /nowhere send-keys -t %0 Escape\n"
 
 
 async def test_a_bound_chat_asks_its_own_session_before_others_are_let_in(pager):

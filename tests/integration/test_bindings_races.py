@@ -124,6 +124,28 @@ async def test_bindings_move_in_one_step_with_what_waits(place):
     assert await place.claim(there, "") == []
 
 
+async def test_what_comes_back_under_the_old_id_of_a_group_stays_bound(place):
+    """A session was given it, the group got a new id, and the session died."""
+    await place.bind("pager:-17", "api")
+    await place.accept("pager:-17/3", "topic")
+    lease = (await place.attach("i", "api")).lease
+    assert await place.claim(lease, "api") == ["topic"]
+    await AccessList(place.database).move_chat("pager", "pager:-17", "pager:-10017", time.time())
+    await place.mailbox.give_back("i", time.time())
+    assert await place.claim((await place.attach("j", "web")).lease, "") == []
+    assert await place.claim((await place.attach("k", "api")).lease, "api") == ["topic"]
+
+
+async def test_a_group_that_moves_again_changes_no_newer_binding(place):
+    """A worker that was killed tells of it once more."""
+    await place.bind("pager:-17", "api")
+    access = AccessList(place.database)
+    await access.move_chat("pager", "pager:-17", "pager:-10017", time.time())
+    await place.bind("pager:-10017", "web")
+    await access.move_chat("pager", "pager:-17", "pager:-10017", time.time())
+    assert await place.bindings.all() == {"pager:-10017": "web"}
+
+
 async def test_what_was_never_written_does_not_follow_the_session_that_lost_the_chat(place):
     """A session that comes back is pushed again only what its chats' bindings still give it."""
     lease = (await place.attach("i", "web")).lease
