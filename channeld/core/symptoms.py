@@ -86,6 +86,14 @@ def nobody_listens(seats: Sequence[Seat], default: str | None, since: float) -> 
     )
 
 
+def session_away(seats: Iterable[Seat], name: str) -> str:
+    """Say to a chat why the session that it is bound to takes nothing, giving away nothing of other chats."""
+    deaf = _deaf(seats, name)
+    if deaf is not None:
+        return f"The session {deaf.name}, to which this chat is bound, does not listen: {deaf.verdict.reason}."
+    return f"The session {name}, to which this chat is bound, is not attached."
+
+
 def bound_session_missing(seats: Iterable[Seat], name: str, chats: Sequence[str], since: float) -> Report:
     """Say why chats that are bound to a session have none to go to.
 
@@ -96,7 +104,7 @@ def bound_session_missing(seats: Iterable[Seat], name: str, chats: Sequence[str]
         since: unix time since which it is so.
     """
     which = chats[0] if len(chats) == 1 else f"{len(chats)} chats"
-    deaf = next((seat for seat in seats if name in {seat.name, seat.given}), None)
+    deaf = _deaf(seats, name)
     if deaf is not None:
         text = f"The session {deaf.name}, to which {which} {_is(chats)} bound, does not listen: {deaf.verdict.reason}."
         return Report("bound_session_deaf", text, deaf.verdict.mend, since, name)
@@ -107,6 +115,11 @@ def bound_session_missing(seats: Iterable[Seat], name: str, chats: Sequence[str]
         since,
         name,
     )
+
+
+def _deaf(seats: Iterable[Seat], name: str) -> Seat | None:
+    """Return a session of that name that does not listen."""
+    return next((s for s in seats if name in {s.name, s.given} and s.verdict.listening is not Listening.YES), None)
 
 
 def stuck(seats: Iterable[Seat]) -> list[Report]:

@@ -72,13 +72,12 @@ class Bindings:
             self._told("chat_unbound", chat=chat, session=was, by=by)
         return was
 
-    async def move(self, old: str, new: str) -> None:
-        """Let the bindings of a group and its threads belong to its new id.
+    async def moved(self) -> None:
+        """Read them again: a group has got a new id, and with what waits in it they have come to belong to that.
 
         Raises:
-            StoreUnavailable: nothing has changed.
+            StoreUnavailable: that is not possible.
         """
-        await self._store.move(old, new)
         self._bound = await self._store.all()
         self.changed()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Final
 
 from channeld.core.access import Role
 from channeld.core.chat_commands import (
@@ -27,10 +29,14 @@ from channeld.daemon.link import WorkerLink
 from channeld.daemon.lookout import Lookout
 from channeld.daemon.notices import Notices
 from channeld.daemon.prompts import Prompts
+from channeld.daemon.session import Session
 from channeld.daemon.waiting import Waiting
 from channeld.store.mailbox import Mailbox
 
 _NOT_YOURS = "Only an approver can do that. The owner makes one with `channeld access approver`."
+
+_STOPS_S: Final = 60.0
+"""An older ``/stop`` was kept by the platform or offered again: it is not about what Claude is at now."""
 
 
 class ChatDesk:
@@ -60,6 +66,7 @@ class ChatDesk:
         self._mailbox, self._notices, self._access, self._prompts = mailbox, notices, access, prompts
         self._waiting, self._lookout, self._bindings = waiting, lookout, bindings
         self._stopping: set[asyncio.Task[None]] = set()
+        self._interrupting: dict[Session, asyncio.Task[str]] = {}
 
     async def take(self, link: WorkerLink, event: Inbound) -> bool:
         """Carry out what a listed sender says to channeld itself; returns whether it was that.
@@ -111,7 +118,7 @@ class ChatDesk:
             await self._bindings.bind(event.chat, choice.name, by=by)
             deaf = "" if choice.listens else " It does not listen yet: what you write waits until it does."
             return f"This chat goes to the session {choice.name} now.{deaf}"
-        if wanted == USUAL:
+        if wanted.casefold() == USUAL:  # a phone begins it with a capital
             await self._bindings.unbind(event.chat, by=by)
             target = self._lookout.target(event.chat)
             goes = f"which is {target.name} now" if target is not None else "and none listens now"
@@ -120,8 +127,16 @@ class ChatDesk:
         return unknown + self._sessions_text(event.chat)
 
     async def _stop(self, event: Inbound) -> None:
-        session = self._lookout.target(event.chat)
-        told = await interrupt(session) if session is not None else self._notices.presence.of(event.chat).text
+        session, now = self._lookout.target(event.chat), time.time()
+        if now - event.written_at(now) > _STOPS_S:
+            told = "Your /stop came late, and Claude may be at something else by now. Send it again to stop that."
+        elif session is None:
+            told = self._notices.presence.of(event.chat).text
+        else:  # said twice, it is the same key: pressed twice, it opens a dialog
+            if session not in self._interrupting:
+                self._interrupting[session] = pressing = asyncio.create_task(interrupt(session))
+                pressing.add_done_callback(lambda _: self._interrupting.pop(session, None))
+            told = await self._interrupting[session]
         self._notices.say(event.chat, told, event.message_id)
 
     def _sessions_text(self, chat: str) -> str:

@@ -8,7 +8,7 @@ import time
 from channeld.core import routing
 from channeld.core.activity import busy_text
 from channeld.core.health import Report
-from channeld.core.symptoms import Seat, bound_session_missing, nobody_listens
+from channeld.core.symptoms import Seat, bound_session_missing, nobody_listens, session_away
 from channeld.daemon.bindings import Bindings
 from channeld.daemon.notices import Notices
 from channeld.daemon.session import Session
@@ -44,6 +44,8 @@ class Lookout:
         self._default, self._waits_for_turns = default_session, waits_for_turns
         self.sessions: dict[str, Session] = {}
         """By instance, in the order in which they came."""
+        self.away: dict[str, str] = {}
+        """Names of sessions whose process lives and has no connection now, by instance: it will be back."""
         self._alone_since: dict[str, float] = {_UNBOUND: time.time()}
         """By name: since when nobody listens whom chats bound to it could go to."""
         self._had: set[str] = set()
@@ -69,7 +71,11 @@ class Lookout:
 
     def is_bound(self, chat: str) -> bool:
         """Tell whether people have said which session a chat goes to."""
-        return self._bindings.of(chat) != _UNBOUND
+        return self.bound_to(chat) != _UNBOUND
+
+    def bound_to(self, chat: str) -> str:
+        """Return the name of the session that a chat is bound to, "" for none."""
+        return self._bindings.of(chat)
 
     def gone_since(self, chat: str) -> float | None:
         """Return since when a chat has no session to go to any more; None where it has one, or never had."""
@@ -128,8 +134,11 @@ class Lookout:
         return self._bindings.names() | {_UNBOUND}
 
     def _choose(self, name: str) -> Session | None:
+        wanted = name or self._default
+        if wanted in self.away.values():  # while the daemon starts anew, no other one of that given name steps in
+            return None
         attached = (session.candidate for session in self.sessions.values() if session.is_attached)
-        chosen = routing.choose(attached, name or self._default)
+        chosen = routing.choose(attached, wanted)
         return self.sessions[chosen] if chosen is not None else None
 
     def _standing(self, name: str, now: float) -> m.Standing:
@@ -137,6 +146,8 @@ class Lookout:
         target = self._choose(name)
         if target is None:
             self._alone_since.setdefault(name, now)
+            if name != _UNBOUND:
+                return m.Standing(listening=False, text=f"{session_away(self.seats(), name)} {_KEPT}")
             trouble = self._unserved(name)
             return m.Standing(listening=False, text=f"{trouble.text} {_KEPT} {trouble.hint}")
         self._alone_since.pop(name, None)

@@ -108,7 +108,7 @@ class Router:
             session.instance, session.given_name, session.pid, session.pid_start, written, time.time(),
             lambda instance, pid, pid_start: instance in connected or start_time(pid) == pid_start,
         )  # fmt: skip
-        session.own_name = attachment.name
+        session.own_name, session.since = attachment.name, attachment.since
         for chat, kind, since in await self._mailbox.in_work(session.instance, time.time() - PATIENCE_S):
             session.activity.began(chat, kind, since)
         said = await self._turnbook.said(session.instance, time.time() - 2 * RECEIPT_S)
@@ -117,6 +117,7 @@ class Router:
         session.turns.resume(said, time.time())
         session.lease = attachment.lease
         self.sessions[session.instance] = session
+        self.lookout.away.pop(session.instance, None)
         session.push(attachment.to_repush, already_read=attachment.to_ping, begins_turn=self.lookout.by_turns(session))
         log.info(
             "session_attached", session=session.name, instance=session.instance, listening=session.verdict.listening,
@@ -125,11 +126,14 @@ class Router:
         self.session_pushed(session)  # what goes on from before has to be watched too
         self.lookout.look()
         self.wake()
+        await self.notices.events_changed(attachment.given_back)
 
-    def session_detached(self, session: Session) -> None:
-        """A connection is gone; its process may still come back with another."""
+    def session_detached(self, session: Session, *, lives: bool) -> None:
+        """A connection is gone; its process may still come back with another, as far as it ``lives``."""
         if self.sessions.get(session.instance) is session:
             del self.sessions[session.instance]
+            if lives:
+                self.lookout.away[session.instance] = session.name
             log.info("session_detached", session=session.name, instance=session.instance)
             self.lookout.look()
             self.wake()
@@ -337,17 +341,14 @@ class Router:
 
     def _free_sessions(self, offers: list[m.Offer], now: float) -> dict[str, tuple[Session, Taker]]:
         """Return the session of each chat that something is offered of, where that is free: what it may be given."""
+        targets = {chat: self.lookout.target(chat) for chat in {offer.event.chat for offer in offers}}
         found: dict[str, tuple[Session, Taker]] = {}
-        takers: dict[Session, Taker] = {}
-        for chat in {offer.event.chat for offer in offers}:
-            session = self.lookout.target(chat)
-            if session is None or session.lease is None:
-                continue
-            if session not in takers:
-                room = min(self._room(session), len(offers))
-                takers[session] = Taker(session.lease, room, self._waiting.terms(session, frozenset(), now))
-            if takers[session].room:
-                found[chat] = session, takers[session]
+        for session in {session for session in targets.values() if session is not None}:
+            chats = [chat for chat, target in targets.items() if target is session]
+            if session.lease is not None and (room := min(self._room(session), len(offers))):
+                names = frozenset(map(self.lookout.bound_to, chats))
+                taker = Taker(session.lease, room, self._waiting.terms(session, names, now))
+                found |= dict.fromkeys(chats, (session, taker))
         return found
 
     async def _took_command(self, link: WorkerLink, offer: m.Offer) -> bool:

@@ -115,7 +115,8 @@ class Session:
         """Set when it is taken in."""
         self.reserved = 0
         """Places of the window promised to events that are being claimed."""
-        self.attached_at = time.time()
+        self.attached_at = self.since = time.time()
+        """This connection; and the first one of this process, once that is taken in: coming back is no news."""
         self.activity = Activity()
         self.turns = Turns()
         self.reporting = asyncio.Lock()
@@ -201,7 +202,7 @@ class Session:
     @property
     def candidate(self) -> Candidate:
         """The session as routing sees it."""
-        return Candidate(self.instance, self.name, self.verdict.listening, self.attached_at, self.given_name)
+        return Candidate(self.instance, self.name, self.verdict.listening, self.since, self.given_name)
 
     @property
     def verdict(self) -> Verdict:

@@ -47,7 +47,8 @@ class Sessions:
 
     async def resume(self, living: list[tuple[str, str, int, int]]) -> None:
         """Watch the processes of an earlier daemon's sessions: they come back, or have ended."""
-        for instance, _, pid, pid_start in living:
+        for instance, name, pid, pid_start in living:
+            self._router.lookout.away[instance] = name
             self._watch(instance, pid, pid_start)
 
     def snapshot(self) -> list[dict[str, Any]]:
@@ -82,7 +83,7 @@ class Sessions:
     def session_closed(self, session: Session) -> None:
         """Forget a connection; its process may come back."""
         self._open.discard(session)
-        self._router.session_detached(session)
+        self._router.session_detached(session, lives=session.instance in self._watches)
 
     async def confirmed(self, session: Session, lease: Lease, seqs: list[int]) -> None:
         """Pass on what a client has read."""
@@ -93,6 +94,9 @@ class Sessions:
         now = time.time()
         since, _ = self._refused.get(refusal, (now, now))
         self._refused[refusal] = since, now
+        away = self._router.lookout.away
+        for instance in [instance for instance, name in away.items() if name == refusal.name]:
+            del away[instance]  # it will not be back
 
     def refusals(self, now: float) -> list[Report]:
         """Say which sessions cannot be talked to, as long as they try."""
@@ -118,7 +122,13 @@ class Sessions:
             return
         task = asyncio.create_task(self._wait_end(instance, pid, pid_start))
         self._watches[instance] = task
-        task.add_done_callback(lambda _: self._watches.pop(instance, None))
+        task.add_done_callback(lambda _: self._forget(instance))
+
+    def _forget(self, instance: str) -> None:
+        """A process has ended, and nothing of it is left to be done."""
+        self._watches.pop(instance, None)
+        if self._router.lookout.away.pop(instance, None) is not None:
+            self._router.bindings_changed()
 
     async def _wait_end(self, instance: str, pid: int, pid_start: int) -> None:
         while True:

@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 
-from channeld.core.access import room_of
 from channeld.core.errors import StoreUnavailable
 from channeld.core.ids import is_chat_of
 from channeld.daemon.access import Access
@@ -122,7 +121,7 @@ class Switchboard:
             return
         try:
             await self._access.move_chat(link.name, news.chat, news.to)
-            await self._bindings.move(room_of(news.chat), room_of(news.to))
+            await self._bindings.moved()
         except StoreUnavailable as trouble:
             link.send(m.Refused(ref=news.ref, code=trouble.code, text=f"{trouble} {trouble.hint}", retry=True))
             return

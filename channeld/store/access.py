@@ -22,7 +22,14 @@ _USUAL: Final = Terms()
 _decode = msgspec.json.Decoder(Inbound).decode
 _ID_BYTES: Final = 3
 _MOST_CHANGES: Final = 20
-_MOVES: Final = ("copy_group", "move_group_senders", "move_waiting_events", "move_waiting_parts")
+_MOVES: Final = (
+    "copy_group",
+    "move_group_senders",
+    "move_waiting_events",
+    "move_waiting_parts",
+    "copy_bindings",
+    "delete_moved_bindings",
+)
 _NOT_COUNTED: Final = frozenset({NO_MENTION})
 
 

@@ -26,9 +26,5 @@ class BindingList:
         """Let a chat go where chats without a binding go."""
         await self._change("delete_binding", chat=chat)
 
-    async def move(self, old: str, new: str) -> None:
-        """Let the bindings of a group and its threads belong to its new id."""
-        await self._change("move_bindings", old=old, new=new)
-
     async def _change(self, query: str, **values: object) -> None:
         await self._db.submit(lambda connection: connection.execute(QUERIES[query], values).fetchall(), durable=True)

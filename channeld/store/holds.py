@@ -59,7 +59,7 @@ class Holds:
         return await self._events("drop_held", hold=hold, seqs=json.dumps(list(seqs)), now=now)
 
     async def queued(self) -> list[StoredEvent]:
-        """Return messages that wait, oldest first, the first 500."""
+        """Return messages that wait, oldest first: 500, of each chat as many as of the others if there are so many."""
         return await self._events("queued")
 
     async def want_as_notes(self, chat: str) -> list[StoredEvent]:

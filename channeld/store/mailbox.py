@@ -72,6 +72,8 @@ class Reattached(NamedTuple):
     lease: Lease
     to_ping: list[StoredEvent]  # written to it over an earlier connection: only a ping is missing
     to_repush: list[StoredEvent]  # recorded as pushed but never written: push again, flagged
+    given_back: list[StoredEvent]  # likewise, but people have bound their chats to another session since: queued again
+    since: float  # when this process connected first
 
 
 class Mailbox:
@@ -118,8 +120,8 @@ class Mailbox:
                     results.append(_grow(connection, album, inbound, ruling))
                     continue
                 taker = takers.get(inbound.chat)
-                lease = taker.lease if taker is not None and _may_go(taker, worker, inbound, ruling, now) else None
-                acceptance = self._accept(connection, worker, inbound, ruling, lease, now)
+                free = taker if taker is not None and _may_go(taker, worker, inbound, ruling, now) else None
+                acceptance = self._accept(connection, worker, inbound, ruling, free, now)
                 if taker is not None:
                     taker.room -= acceptance.claimed
                 results.append(acceptance)
@@ -133,20 +135,14 @@ class Mailbox:
         worker: str,
         inbound: Inbound,
         ruling: Ruling,
-        lease: Lease | None,
+        taker: Taker | None,
         now: float,
     ) -> Acceptance:
         if inbound.album is not None and _is_of_album(connection, worker, inbound.event_key):
             return Acceptance(None, claimed=False, ruling=ruling)
         incomplete = is_incomplete(inbound)
-        claimed = (
-            lease is not None
-            and not incomplete
-            and connection.execute(
-                QUERIES["may_claim"], {"chat": inbound.chat, "instance": lease.instance, "epoch": lease.epoch}
-            ).fetchone()
-            is not None
-        )
+        lease = taker.lease if taker is not None else None
+        claimed = taker is not None and not incomplete and _may_claim(connection, taker, inbound.chat)
         event = StoredEvent(
             seq=self._sequence.next(connection),
             delivery_id=secrets.token_hex(8),
@@ -214,10 +210,15 @@ class Mailbox:
             name = _name_for(connection, instance, given, is_there)
             epoch = next_epoch(connection)
             lease = {"instance": instance, "epoch": epoch}
-            connection.execute(
+            (since,) = connection.execute(
                 QUERIES["put_instance"],
                 {"id": instance, "name": name, "pid": pid, "pid_start": pid_start, "epoch": epoch, "now": now},
-            )
+            ).fetchone()
+            values = {
+                "instance": instance, "names": json.dumps(["", name, given]), "written": json.dumps(sorted(written)),
+                "now": now,
+            }  # fmt: skip
+            given_back = events_of(connection.execute(QUERIES["give_back_bound"], values))
             connection.execute(QUERIES["adopt_events"], lease)
             open_events = events_of(connection.execute(QUERIES["pushed_to"], {"instance": instance}))
             known, lost = split_on_reconnect([e.delivery_id for e in open_events], written)
@@ -230,6 +231,8 @@ class Mailbox:
                 Lease(instance, epoch),
                 [e for e in open_events if e.delivery_id in set(known)],
                 [e for e in open_events if e.delivery_id in set(lost)],
+                given_back,
+                since,
             )
 
         return await self._db.submit(work)
@@ -424,6 +427,14 @@ def _may_go(taker: Taker, worker: str, inbound: Inbound, ruling: Ruling, now: fl
         and (terms.chatters or ruling.role == Role.APPROVER)
         and (inbound.written_at(now) >= terms.fresh_after or worker not in terms.askable)
     )
+
+
+def _may_claim(connection: sqlite3.Connection, taker: Taker, chat: str) -> bool:
+    values = {
+        "chat": chat, "instance": taker.lease.instance, "epoch": taker.lease.epoch,
+        "sessions": json.dumps(sorted(taker.terms.sessions)),
+    }  # fmt: skip
+    return connection.execute(QUERIES["may_claim"], values).fetchone() is not None
 
 
 def _open_album(connection: sqlite3.Connection, worker: str, inbound: Inbound) -> StoredEvent | None:

@@ -75,9 +75,13 @@ def _back_up(connection: sqlite3.Connection, to: Path) -> None:
     draft = to.with_name(f"{to.name}.new")
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-    with contextlib.closing(sqlite3.connect(draft)) as copy:
-        connection.backup(copy)
-    draft.replace(to)
+    try:
+        with contextlib.closing(sqlite3.connect(draft)) as copy:
+            connection.backup(copy)
+        draft.replace(to)
+    except BaseException:
+        draft.unlink(missing_ok=True)  # on a full disk it would take the room that is needed to go on
+        raise
 
 
 def _older_copy(path: Path) -> str:

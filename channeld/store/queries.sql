@@ -9,9 +9,13 @@ VALUES (:seq, :delivery_id, :worker, :event_key, :chat, :kind, :message_id, :tex
 ON CONFLICT (worker, event_key) DO NOTHING;
 
 -- name: may_claim
--- May an event that is being accepted go straight to this holder? Not past an older one of its chat, nor to a stale one.
+-- May an event that is being accepted go straight to this holder? Not past an older one of its chat, nor to a stale one,
+-- nor where its chat has been bound elsewhere in the meantime.
 SELECT 1 FROM instance
  WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL
+   AND coalesce((SELECT session FROM binding WHERE chat = :chat),
+                (SELECT session FROM binding WHERE chat = substr(:chat, 1, instr(:chat, '/') - 1)), '')
+       IN (SELECT value FROM json_each(:sessions))
    AND NOT EXISTS (SELECT 1 FROM event WHERE chat = :chat AND state IN ('held', 'queued') AND hold IS NULL);
 
 -- name: claim_events
@@ -24,13 +28,14 @@ UPDATE event SET state = 'pushed', pushes = pushes + 1, text = CASE pushes WHEN 
     SELECT e.seq FROM routed AS e
      WHERE e.state = 'queued' AND (:seqs IS NULL OR e.seq IN (SELECT value FROM json_each(:seqs)))
        AND EXISTS (SELECT 1 FROM instance WHERE id = :instance AND epoch = :epoch AND ended_at IS NULL)
+       -- First: the next looks at all that waits in a chat, which for each of thousands bound elsewhere would take minutes.
+       AND e.session IN (SELECT value FROM json_each(:sessions))
        AND NOT EXISTS (SELECT 1 FROM event AS older WHERE older.chat = e.chat AND older.state = 'held'
                           AND older.state IN ('held', 'queued') AND older.hold IS NULL AND older.seq < e.seq)
        -- As too_old and of_chatters have it: what came since they were asked must wait for them.
        AND (e.written_at >= :fresh_after OR e.cleared & 1 OR e.kind NOT IN ('message', 'edited')
             OR e.worker NOT IN (SELECT value FROM json_each(:askable)))
        AND (:chatters OR e.role <> 'chatter' OR e.cleared & 2)
-       AND e.session IN (SELECT value FROM json_each(:sessions))
      ORDER BY e.seq LIMIT :limit)
 RETURNING *;
 
@@ -95,6 +100,14 @@ UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, prompt_id = NU
    AND (state = 'pushed'
         OR (state = 'delivered' AND (SELECT hooked FROM instance WHERE id = :instance))
         OR (state = 'seen' AND note AND NOT again))
+RETURNING *;
+
+-- name: give_back_bound
+-- The process is back and was never written these, and their chats have been bound to another session in the meantime.
+UPDATE event SET state = 'queued', instance = NULL, epoch = NULL, changed_at = :now
+ WHERE seq IN (SELECT seq FROM routed WHERE state = 'pushed' AND state IN ('pushed', 'delivered', 'seen')
+                  AND instance = :instance AND delivery_id NOT IN (SELECT value FROM json_each(:written))
+                  AND session NOT IN (SELECT value FROM json_each(:names)))
 RETURNING *;
 
 -- name: answer_events
@@ -194,9 +207,10 @@ SELECT * FROM event WHERE instance = :instance AND state = 'delivered' AND state
 -- Messages that wait for a person's word.
 
 -- name: too_old
-SELECT seq FROM event
+-- With + it is what waits that is searched, and not all that a worker has ever received.
+SELECT seq FROM routed
  WHERE state = 'queued' AND written_at < :fresh_after AND NOT cleared & 1 AND kind IN ('message', 'edited')
-   AND worker IN (SELECT value FROM json_each(:askable));
+   AND +worker IN (SELECT value FROM json_each(:askable)) AND session IN (SELECT value FROM json_each(:sessions));
 
 -- name: of_chatters
 SELECT seq FROM routed WHERE state = 'queued' AND role = 'chatter' AND NOT cleared & 2
@@ -221,7 +235,11 @@ RETURNING *;
 SELECT * FROM event WHERE state = 'held' AND state IN ('held', 'queued') AND hold = :hold ORDER BY seq;
 
 -- name: queued
-SELECT * FROM event WHERE state = 'queued' AND kind IN ('message', 'edited', 'button') ORDER BY seq LIMIT 500;
+-- The first of each chat, then the second of each: a chat in which thousands wait hides no other.
+SELECT * FROM event WHERE seq IN (
+    SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY chat ORDER BY seq) AS nth FROM event
+                      WHERE state = 'queued' AND kind IN ('message', 'edited', 'button'))
+     ORDER BY nth, seq LIMIT 500);
 
 -- name: want_as_notes
 -- Everything that waits in the chat: none may pass an older one.
@@ -290,14 +308,23 @@ INSERT OR REPLACE INTO binding (chat, session, since, by) VALUES (:chat, :sessio
 -- name: delete_binding
 DELETE FROM binding WHERE chat = :chat;
 
--- name: move_bindings
-UPDATE OR REPLACE binding SET chat = :new || substr(chat, length(:old) + 1)
+-- name: copy_bindings
+INSERT OR IGNORE INTO binding (chat, session, since, by)
+SELECT :new || substr(chat, length(:old) + 1), session, since, by FROM binding
  WHERE chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/';
+
+-- name: delete_moved_bindings
+-- Not where a session holds something that it was given under the old id: it may come back to the queue.
+DELETE FROM binding
+ WHERE (chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/')
+   AND NOT EXISTS (SELECT 1 FROM event WHERE state IN ('pushed', 'delivered', 'seen')
+                      AND (chat = :old OR substr(chat, 1, length(:old) + 1) = :old || '/'));
 
 -- name: put_instance
 INSERT INTO instance (id, name, pid, pid_start, epoch, attached_at)
 VALUES (:id, :name, :pid, :pid_start, :epoch, :now)
-ON CONFLICT (id) DO UPDATE SET epoch = :epoch, name = :name, ended_at = NULL;
+ON CONFLICT (id) DO UPDATE SET epoch = :epoch, name = :name, ended_at = NULL
+RETURNING attached_at;
 
 -- name: end_instance
 UPDATE instance SET ended_at = :now WHERE id = :id AND ended_at IS NULL;

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import time
 
 import pytest
 
@@ -10,6 +13,7 @@ from channeld.daemon.limits import Limits
 from channeld.ipc import messages as m
 from tests.doubles.daemon import Daemon
 from tests.doubles.hooked import Hooked
+from tests.doubles.mcp_client import McpClient
 from tests.doubles.stores import SENDER
 from tests.doubles.worker_end import ASKING
 
@@ -94,7 +98,7 @@ async def test_what_is_bound_waits_for_its_session_and_for_no_other(daemon, bot)
         assert await texts(web, 1) == ["for anybody"]
         presence = await bot.expect(m.Presence, lambda news: bool(news.chats))
         assert (presence.listening, presence.of("pager:1").listening) == (True, False)
-        assert "The session api, to which pager:1 is bound, is not attached." in presence.of("pager:1").text
+        assert "The session api, to which this chat is bound, is not attached." in presence.of("pager:1").text
         assert presence.of("pager:1/7").text == presence.of("pager:1").text
         status = await daemon.ask("status")
         assert "bound_session_missing" in [issue["code"] for issue in status["health"]]
@@ -104,6 +108,15 @@ async def test_what_is_bound_waits_for_its_session_and_for_no_other(daemon, bot)
             status = await daemon.ask("status")
             assert "bound_session_missing" not in [issue["code"] for issue in status["health"]]
             assert {s["name"]: s["chats"] for s in status["sessions"]} == {"web": [], "api": ["pager:1"]}
+
+
+async def test_a_chat_is_told_nothing_of_others_that_are_bound_likewise(daemon, bot):
+    """The id of a private chat is that of a person."""
+    async with named(daemon, "web"):
+        await bind(daemon, "pager:1", "api")
+        await bind(daemon, "pager:2", "api")
+        presence = await bot.expect(m.Presence, lambda news: len(news.chats) == 2)
+        assert "pager:" not in presence.of("pager:1").text + presence.of("pager:2").text
 
 
 async def test_a_thread_goes_as_its_group_unless_it_is_bound_itself(daemon, bot):
@@ -179,6 +192,8 @@ async def test_an_approver_sees_the_sessions_and_picks_one(daemon, bot):
         assert await told(bot, "This chat goes") == "This chat goes to the session api now."
         await bot.accepted("4", "pager:1", text="/use")
         assert "Back to the usual one: /use default" in await told(bot, "→ api")
+        await bot.accepted("5", "pager:1", text="/use Default")
+        assert "which is Web now" in await told(bot, "This chat goes to the usual session again")
 
 
 async def test_whoever_is_no_approver_changes_nothing(daemon, bot):
@@ -211,20 +226,64 @@ async def test_who_waits_is_told_that_the_session_has_gone(pager):
             await api.next_event()
             api.kill()
             notice = await worker.expect(m.Notice)
-            assert "has gone. The session api, to which pager:1 is bound, is not attached." in notice.text
+            assert "has gone. The session api, to which this chat is bound, is not attached." in notice.text
             assert notice.reply_to == "1"
         assert await daemon.states("pager:1") == [("please", "queued")]
 
 
 async def test_stop_says_why_it_cannot(daemon, bot):
-    """A session that works on nothing, and one whose terminal is out of reach."""
+    """A session that works on nothing, what was said long ago, and a terminal that is out of reach."""
     async with named(daemon, "api") as client:
         await bot.accepted("1", "pager:1", text="/stop")
         assert await told(bot, "The session api") == "The session api works on nothing."
         claude = Hooked(client)
         await claude.type("a long job")
+        await bot.accepted("late", "pager:1", text="/stop", sent_at=time.time() - 300)
+        await told(bot, "Your /stop came late")
         await bot.accepted("2", "pager:1", text="/stop")
         assert "Press Escape there." in await told(bot, "The session api runs in a terminal that channeld cannot reach")
+
+
+IN_A_PANE = """
+import os, sys
+from channeld.cli import shim, shim_host
+pane = {"socket": "/nowhere", "pane": "%0"}
+describe = shim_host.describe_session
+def described(*a, **more):
+    return {**describe(*a, **more), "claude": {"pid": os.getpid(), "argv": ["claude"]}, "terminal": pane}
+shim_host.describe_session = described
+sys.exit(shim.main(sys.argv[1:]))
+"""
+TMUX = """#!/bin/sh
+case $3 in
+display-message) echo {pid} ;;
+*) echo "$@" >> {keys} ;;
+esac
+"""
+
+
+async def test_stop_said_twice_is_one_key(pager, tmp_path):
+    """Pressed twice, Escape opens a dialog, in which a session hears nothing."""
+    keys, tmux = tmp_path / "keys", tmp_path / "tmux"
+    tmux.write_text(TMUX.format(pid=os.getpid(), keys=keys))
+    tmux.chmod(0o755)
+    daemon = Daemon(pager.config)
+    daemon.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    async with daemon:
+        bot = await pager.life()
+        await bot.begin(TELLING)
+        argv = [sys.executable, "-c", IN_A_PANE, "--name", "api", "--no-start", *LISTENS]
+        async with McpClient.spawn(argv, env=daemon.environment) as client:
+            await client.initialize()
+            await daemon.attached(client)
+            claude = Hooked(client)
+            await claude.type("a long job")
+            await bot.accepted("1", "pager:1", text="/stop")
+            await bot.accepted("2", "pager:1", text="/stop")
+            await claude.stop()
+            for _ in range(2):
+                await told(bot, "Claude was interrupted in api.")
+    assert await asyncio.to_thread(keys.read_text) == "-S /nowhere send-keys -t %0 Escape\n"
 
 
 async def test_a_bound_chat_asks_its_own_session_before_others_are_let_in(pager):

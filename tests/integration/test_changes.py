@@ -151,13 +151,14 @@ async def test_a_mailbox_is_copied_before_it_is_brought_up_to_date(tmp_path):
 
 
 async def test_without_the_copy_the_mailbox_is_left_as_it_is(tmp_path):
-    """The daemon does not start; the older version still can."""
+    """The daemon does not start; the older version still can. The half of a copy takes no room."""
     file = tmp_path / "mail.db"
     mailbox_of_the_first_version(file)
     (tmp_path / "mail.db.v1").mkdir()  # nothing can be put in its place
     with pytest.raises(StoreUnavailable):
         async with Stores(file):
             pass
+    assert not (tmp_path / "mail.db.v1.new").exists()
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
 
