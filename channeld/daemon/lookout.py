@@ -52,6 +52,11 @@ class Lookout:
         """Names that somebody has listened for."""
         self._look_again: asyncio.TimerHandle | None = None
 
+    def expect(self, instance: str, name: str) -> None:
+        """Take it that a session of an earlier daemon comes back: if not, those who wait for it are told so."""
+        self.away[instance] = name
+        self._had |= {name} | ({_UNBOUND} if self._default in {None, name} else set())
+
     def target(self, chat: str | None = None) -> Session | None:
         """Return the session that a chat goes to now, by default one without a binding; None where it waits."""
         return self._choose(self._bindings.of(chat) if chat is not None else _UNBOUND)

@@ -48,7 +48,7 @@ class Sessions:
     async def resume(self, living: list[tuple[str, str, int, int]]) -> None:
         """Watch the processes of an earlier daemon's sessions: they come back, or have ended."""
         for instance, name, pid, pid_start in living:
-            self._router.lookout.away[instance] = name
+            self._router.lookout.expect(instance, name)
             self._watch(instance, pid, pid_start)
 
     def snapshot(self) -> list[dict[str, Any]]:

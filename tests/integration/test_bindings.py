@@ -231,6 +231,25 @@ async def test_who_waits_is_told_that_the_session_has_gone(pager):
         assert await daemon.states("pager:1") == [("please", "queued")]
 
 
+async def test_who_waits_is_told_that_the_session_did_not_outlive_the_daemon(pager):
+    """As after a reboot: what was read by nobody waits again, and whoever wrote it is told."""
+    async with Daemon(pager.config, limits=Limits(gone_after_s=2.0)) as daemon:
+        worker = await pager.life()
+        await worker.begin(TELLING)
+        async with named(daemon, "api") as api:
+            api.pause_pings()
+            await bind(daemon, "pager:1", "api")
+            await worker.accepted("1", "pager:1", text="please")
+            await api.next_event()
+            await daemon.kill()
+            api.kill()
+            await daemon.start()
+            worker = await pager.life()
+            await worker.begin(TELLING)
+            assert "The session that was to get your message has gone." in (await worker.expect(m.Notice)).text
+        assert await daemon.states("pager:1") == [("please", "queued")]
+
+
 async def test_stop_says_why_it_cannot(daemon, bot):
     """A session that works on nothing, what was said long ago, and a terminal that is out of reach."""
     async with named(daemon, "api") as client:
