@@ -208,7 +208,7 @@ class App:
                 **commands.table(),
                 **AccessCommands(access, pairing).table(),
                 **PromptCommands(prompts).table(),
-                **BindingCommands(self._bindings, lookout).table(),
+                **BindingCommands(self._bindings, lookout, [worker.name for worker in config.worker_list()]).table(),
             },
             Guard(self._sessions.processes),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from channeld.core.errors import Refused
+from channeld.core.ids import worker_of
 from channeld.daemon.bindings import Bindings
 from channeld.daemon.control import Command, checked
 from channeld.daemon.lookout import Lookout
@@ -30,8 +32,8 @@ class UnbindArguments(msgspec.Struct, forbid_unknown_fields=True):
 class BindingCommands:
     """Carries them out. A mistake is a ``ChanneldError``, whose sentence and hint reach the person who typed."""
 
-    def __init__(self, bindings: Bindings, lookout: Lookout) -> None:
-        self._bindings, self._lookout = bindings, lookout
+    def __init__(self, bindings: Bindings, lookout: Lookout, workers: Collection[str]) -> None:
+        self._bindings, self._lookout, self._workers = bindings, lookout, workers
 
     def table(self) -> dict[str, Command]:
         """Return the commands by name."""
@@ -40,6 +42,8 @@ class BindingCommands:
     async def bind(self, args: dict[str, Any]) -> dict[str, Any]:
         """Bind a chat to a session, which need not be there yet."""
         wanted = checked(args, BindArguments)
+        if (worker := worker_of(wanted.chat)) not in self._workers:
+            raise Refused(f"There is no worker {worker[:40]!r}.", hint=f"There are: {', '.join(self._workers)}.")
         await self._bindings.bind(wanted.chat, wanted.session, by=_BY)
         return self._outcome(wanted.chat)
 

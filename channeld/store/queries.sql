@@ -47,13 +47,14 @@ UPDATE event SET state = 'dropped', hold = NULL, changed_at = :now
 RETURNING *;
 
 -- name: fold_edits
--- Edits whose message still waits and was never pushed: it goes as they left it.
+-- Edits whose message still waits and was never pushed: it goes as they left it. What waits is listed once, and not
+-- looked through for each edit.
 UPDATE event SET state = 'dropped', changed_at = :now
- WHERE state = 'queued' AND kind = 'edited' AND kind <> 'message' AND EXISTS (
-    SELECT 1 FROM event AS waits
-     WHERE waits.chat = event.chat AND waits.state IN ('held', 'queued') AND waits.message_id = event.message_id
-       AND waits.kind = 'message' AND waits.pushes = 0 AND waits.latest IS NOT NULL
-       AND json_extract(waits.detail, '$.sender_id') = json_extract(event.detail, '$.sender_id'));
+ WHERE state = 'queued' AND kind = 'edited' AND kind <> 'message'
+   AND (chat, message_id, json_extract(detail, '$.sender_id')) IN (
+    SELECT waits.chat, waits.message_id, json_extract(waits.detail, '$.sender_id') FROM event AS waits
+     WHERE waits.state IN ('held', 'queued') AND waits.kind = 'message' AND waits.pushes = 0
+       AND waits.latest IS NOT NULL);
 
 -- name: first_of_chats
 -- The event of each chat that may go next.

@@ -207,6 +207,14 @@ async def test_whoever_is_no_approver_changes_nothing(daemon, bot):
         assert web.nothing_came()
 
 
+async def test_a_chat_of_no_worker_is_not_bound(daemon):
+    """Whoever has mistyped it would else believe that it goes there."""
+    run = await asyncio.to_thread(daemon.terminal, "bind", "pagre:1", "api")
+    assert run.returncode == 1
+    assert "There is no worker 'pagre'." in run.stdout + run.stderr
+    assert (await daemon.ask("sessions"))["bindings"] == []
+
+
 async def test_no_session_changes_a_binding(daemon):
     """What Claude runs has no terminal of its own: no message talks it into taking over a chat."""
     run = await asyncio.to_thread(daemon.cli, "bind", "pager:1", "api")

@@ -14,6 +14,7 @@ from channeld.store.db import Database
 from channeld.store.holds import Holds
 from channeld.store.mailbox import Mailbox, Taker, Terms, own
 from channeld.store.sequence import Sequence
+from tests.doubles.stores import message
 from tests.integration.test_bindings import bind, named
 
 
@@ -75,6 +76,16 @@ async def test_a_full_queue_of_an_absent_session_costs_the_others_little(place):
     """What it takes to look past it grows as the queue does, and not as its square."""
     await place.bind("pager:1", "away")
     await place.accept("pager:1", *map(str, range(2000)))
+    there = (await place.attach("i", "web")).lease
+    assert await steps_of(place, place.claim(there, "")) < 500
+
+
+async def test_edits_that_wait_cost_little(place):
+    """Of a message that was delivered before, behind many that wait for the same absent session."""
+    await place.bind("pager:1", "away")
+    await place.accept("pager:1", *map(str, range(1000)))
+    edits = [message(f"e{n}", chat="pager:1", kind="edited", message_id="before") for n in range(200)]
+    await place.mailbox.accept("pager", edits, time.time(), own)
     there = (await place.attach("i", "web")).lease
     assert await steps_of(place, place.claim(there, "")) < 500
 
