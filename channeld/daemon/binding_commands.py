@@ -20,7 +20,7 @@ class BindArguments(msgspec.Struct, forbid_unknown_fields=True):
     """Of ``bind``."""
 
     chat: str
-    session: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    session: Annotated[str, msgspec.Meta(min_length=1, max_length=150)]
 
 
 class UnbindArguments(msgspec.Struct, forbid_unknown_fields=True):

@@ -120,6 +120,8 @@ class ChatDesk:
             return f"This chat goes to the session {choice.name} now.{deaf}"
         if wanted.casefold() == USUAL:  # a phone begins it with a capital
             await self._bindings.unbind(event.chat, by=by)
+            if group := self._bindings.of(event.chat):
+                return f"This thread goes as its group does now, to the session {group}."
             target = self._lookout.target(event.chat)
             goes = f"which is {target.name} now" if target is not None else "and none listens now"
             return f"This chat goes to the usual session again, {goes}."

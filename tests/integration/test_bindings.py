@@ -130,7 +130,7 @@ async def test_a_thread_goes_as_its_group_unless_it_is_bound_itself(daemon, bot)
         assert (await texts(api, 1), await texts(web, 1)) == (["topic four"], ["topic five"])
         assert await texts(main, 1) == ["elsewhere"]
         await bot.accepted("u3", "pager:-1/5", text="/use default")
-        assert "which is api now" in await told(bot, "This chat goes to the usual session again")
+        assert await told(bot, "This thread goes") == "This thread goes as its group does now, to the session api."
 
 
 async def test_bindings_outlive_a_kill(daemon, pager, bot):

@@ -393,3 +393,19 @@ def test_a_certificate_that_is_not_valid_now_tells_of_a_wrong_clock(
         (found,) = patient.look("clock")
     assert found.level is level
     assert found.level is Level.OK or "certificate is not valid" in found.finding
+
+
+def test_a_server_that_speaks_no_http_tells_no_time(patient: Patient):
+    """As behind an address with a typing error in it: that is a finding of another check's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def greet() -> None:
+            for _ in range(2):  # one for each platform
+                connection, _ = listening.accept()
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+                connection.close()
+
+        threading.Thread(target=greet, daemon=True).start()
+        patient.config(CONFIG.format(telegram=address, discord=address))
+        assert patient.look("clock") == []

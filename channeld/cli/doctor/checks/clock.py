@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import urllib.error
 import urllib.parse
@@ -77,7 +78,7 @@ def _date_of(address: str) -> float | None:
         if isinstance(error.reason, ssl.SSLCertVerificationError) and error.reason.verify_code in _UNTIMELY:
             raise _Untimely from None
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # the last: what answers speaks no HTTP
         return None
     try:
         return parsedate_to_datetime(said).timestamp() if said else None
