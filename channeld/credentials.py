@@ -20,11 +20,9 @@ def find_token(worker: str, folder: Path) -> str | None:
     if platform and platform.token_variable and (token := os.environ.get(platform.token_variable)):
         return token.strip()
     folders = [Path(given)] if (given := os.environ.get("CREDENTIALS_DIRECTORY")) else []
-    for place in (*folders, folder):
-        try:
-            return _read(place / f"{worker}.token")
-        except FileNotFoundError:
-            continue
+    for place in (*folders, folder):  # an empty one is none
+        if (token := saved_token(worker, place)) is not None:
+            return token
     return None
 
 

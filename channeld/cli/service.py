@@ -78,6 +78,12 @@ def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(words, 1, "", f"no answer within {_TIMEOUT_S:.0f} s")
 
 
+def version() -> int:
+    """Return which systemd this is, 0 if it does not say."""
+    words = systemctl("--version").stdout.split()[1:2]
+    return int(words[0]) if words and words[0].isdecimal() else 0
+
+
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """Return the first thing that systemctl said of a failure, or nothing where there was none."""
     if done.returncode == 0:

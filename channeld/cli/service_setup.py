@@ -29,7 +29,8 @@ class Plan:
 
     def __init__(self) -> None:
         """Look at what there is; a unit that is not ours ends the command."""
-        self._texts = {name: service_unit.unit_text(name, os.environ) for name in service_unit.UNITS}
+        systemd = service.version() if shutil.which("systemctl") else 0
+        self._texts = {name: service_unit.unit_text(name, os.environ, systemd=systemd) for name in service_unit.UNITS}
         there = _written_before()
         self.changed = [name for name in service_unit.UNITS if there.get(name) != self._texts[name]]
 

@@ -22,6 +22,9 @@ _PROGRAMS: Final = {SERVICE: "channeld.daemon", SESSION: "channeld.cli.entry"}
 """Modules that the units run."""
 _TEMPLATE: Final = ("channeld/_data/systemd", "systemd")
 """Folders of the package in which the template lies: of an installed one, and of a checkout."""
+_BACKOFF: Final = "RestartSteps=5\nRestartMaxDelaySec=60s\n"
+"""From one start to the next it waits longer."""
+_BACKOFF_SINCE: Final = 254
 _PASSED: Final = re.compile(
     "PATH|PYTHONPATH|LANG|LC_[A-Z]+|TZ|XDG_CONFIG_HOME|XDG_STATE_HOME|SSL_CERT_(FILE|DIR)"
     "|(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy"
@@ -29,7 +32,14 @@ _PASSED: Final = re.compile(
 """What the daemon takes from the terminal in which it is installed: the rest belongs to the login."""
 
 
-def unit_text(name: str, environ: Mapping[str, str], root: str = PACKAGE_ROOT, executable: str = sys.executable) -> str:
+def unit_text(
+    name: str,
+    environ: Mapping[str, str],
+    root: str = PACKAGE_ROOT,
+    executable: str = sys.executable,
+    *,
+    systemd: int = 0,
+) -> str:
     """Return a unit.
 
     Args:
@@ -37,6 +47,7 @@ def unit_text(name: str, environ: Mapping[str, str], root: str = PACKAGE_ROOT, e
         environ: of the terminal in which it is installed.
         root: folder that holds the package.
         executable: of Python.
+        systemd: version of systemd; 0: it is not known.
     """
     passed = clean_environment(environ, "/", root)
     settings = [
@@ -48,7 +59,9 @@ def unit_text(name: str, environ: Mapping[str, str], root: str = PACKAGE_ROOT, e
     command = " ".join(_word(word, in_command=True) for word in (executable, "-P", "-m", program))
     folder = next(place for part in _TEMPLATE if (place := Path(root, part)).is_dir())
     template = (folder / name).read_text(encoding="utf-8")
-    return template.replace("@command@", command).replace("@environment@", "\n".join(settings))
+    backoff = _BACKOFF if systemd >= _BACKOFF_SINCE else ""
+    text = template.replace("@command@", command).replace("@environment@", "\n".join(settings))
+    return text.replace("@backoff@\n", backoff)
 
 
 def is_ours(text: str) -> bool:

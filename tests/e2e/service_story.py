@@ -294,6 +294,34 @@ def kept_from_crashing_for_ever() -> None:
     channeld("start")
 
 
+def given_a_credential() -> None:
+    """A token that an administrator keeps elsewhere: with ``LoadCredential`` it reaches the worker, and it alone."""
+    told, secret = Path.home() / "told", Path.home() / "secret"
+    secret.write_text("of-the-administrator\n")
+    program = (
+        "import os, sys, time; draft = sys.argv[1] + '.new'; "
+        "open(draft, 'wb').write(os.read(int(os.environ['CHANNELD_TOKEN_FD']), 99)); "
+        "os.rename(draft, sys.argv[1]); time.sleep(60)"
+    )
+    config = PATHS.config_file.read_text() if PATHS.config_file.exists() else ""
+    PATHS.config_file.write_text(
+        f"{config}\n[workers.probe]\ncommand = {[sys.executable, '-c', program, str(told)]!r}\n"
+    )
+    drop_in = DROP_IN.with_name("token.conf")
+    drop_in.write_text(f"[Service]\nLoadCredential=probe.token:{secret}\n")
+    run("systemctl", "--user", "daemon-reload")
+    channeld("restart")
+    end = time.monotonic() + LIMIT_S
+    while not told.exists():
+        assert time.monotonic() < end, "the worker was not started"
+        time.sleep(0.1)
+    assert told.read_text() == "of-the-administrator"
+    drop_in.unlink()
+    PATHS.config_file.write_text(config)
+    run("systemctl", "--user", "daemon-reload")
+    channeld("restart")
+
+
 def removed() -> None:
     """What was kept is there still."""
     database = PATHS.database
@@ -311,7 +339,7 @@ def removed() -> None:
 STORIES = {
     "life": (
         installed, checked, woken, ended_and_back, stopped_and_started, exchanged, taken_over_from_a_service_alone,
-        run_in_a_terminal, removed,
+        run_in_a_terminal, given_a_credential, removed,
     ),
     "trouble": (installed, not_started_in_vain, kept_from_crashing_for_ever, removed),
 }  # fmt: skip

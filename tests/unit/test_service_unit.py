@@ -37,6 +37,14 @@ def test_it_takes_what_the_daemon_needs_and_no_secret():
     assert "@" not in unit.replace("@system-service", "").replace("@privileged", ""), "a placeholder is left"
 
 
+@pytest.mark.parametrize(("systemd", "backs_off"), [(0, False), (252, False), (253, False), (254, True), (257, True)])
+def test_it_waits_longer_each_time_where_systemd_can(systemd, backs_off):
+    """An older one would warn of what it does not know."""
+    unit = lines(systemd=systemd)
+    assert "RestartSec=2s" in unit
+    assert ("RestartSteps=5" in unit, "RestartMaxDelaySec=60s" in unit) == (backs_off, backs_off)
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_only_a_unit_of_ours_is_taken_for_one(name):
     """Others are not touched."""
