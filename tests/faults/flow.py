@@ -18,6 +18,8 @@ from tests.doubles.stores import message
 from tests.doubles.worker_end import CAPABILITIES, Pager, WorkerEnd
 from tests.faults.nursery import Nursery, QuickDaemon
 
+_LOOK_EVERY_S = 0.02
+
 
 class Telling(NamedTuple):
     """A message as Claude was told it."""
@@ -218,8 +220,12 @@ class Scene:
         assert len(self.clients) == 1
         pid = self.client.process.pid
         assert self.client.process.returncode is None
-        await self.daemon.attached(self.client)  # a call that is sent again may be answered before that
-        found = [(s["pid"], s["state"]) for s in (await self.daemon.ask("sessions"))["sessions"]]
+        async with asyncio.timeout(TIMEOUT_S):  # a call that is sent again may be answered before it counts as attached
+            while True:  # not by `status`: that asks the store, where a test may have armed a step
+                found = [(s["pid"], s["state"]) for s in (await self.daemon.ask("sessions"))["sessions"]]
+                if found != [(pid, "connecting")]:
+                    break
+                await asyncio.sleep(_LOOK_EVERY_S)
         assert found == [(pid, "attached")]
 
 

@@ -299,7 +299,7 @@ async def test_what_is_missing_is_told(person: Person, tmp_path: Path):
     person.environment["PATH"] = path
     settings = person.home / ".claude" / "settings.json"
     settings.rename(settings.with_suffix(".away"))
-    assert "claude plugin install channeld@channeld" in (await person.session("start", "api", status=1)).stderr
+    assert "channeld install" in (await person.session("start", "api", status=1)).stderr
     settings.with_suffix(".away").rename(settings)
     (tmp_path / "bin" / "claude").unlink()
     done = await person.session("start", "api", status=1)
