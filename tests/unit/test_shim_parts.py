@@ -253,12 +253,12 @@ def test_the_shim_imports_little() -> None:
 @pytest.mark.parametrize(
     ("environ", "found"),
     [
-        ({"TMUX": "/tmp/tmux-0/default,123,0", "TMUX_PANE": "%7"}, {"socket": "/tmp/tmux-0/default", "pane": "%7"}),
-        ({"TMUX": "/tmp/tmux-0/default,123,0"}, None),
+        ({"TMUX": "/run/tmux/default,123,0", "TMUX_PANE": "%7"}, {"socket": "/run/tmux/default", "pane": "%7"}),
+        ({"TMUX": "/run/tmux/default,123,0"}, None),
         ({"TMUX_PANE": "%7"}, None),
         ({"TMUX": "relative,1,0", "TMUX_PANE": "%7"}, None),
-        ({"TMUX": "/tmp/x,1,0", "TMUX_PANE": "7; rm"}, None),
-        ({"TMUX": "/tmp/x,1,0", "TMUX_PANE": "%"}, None),
+        ({"TMUX": "/run/x,1,0", "TMUX_PANE": "7; rm"}, None),
+        ({"TMUX": "/run/x,1,0", "TMUX_PANE": "%"}, None),
         ({}, None),
     ],
 )
